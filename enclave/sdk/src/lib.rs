@@ -1,0 +1,1 @@
+//! Rust SDK for workflow authors (wasm32-wasip1).

@@ -1,0 +1,1 @@
+//! Runs one workflow in wasmtime, bounded, with no network of its own.

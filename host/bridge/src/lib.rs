@@ -1,0 +1,1 @@
+//! The enclave's host: batches signed requests, forwards over vsock, egress by policy.

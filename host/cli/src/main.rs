@@ -1,0 +1,2 @@
+//! enclavectl: every host role and tool.
+fn main() {}

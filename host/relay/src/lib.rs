@@ -1,0 +1,1 @@
+//! A relay node: checks the enclave, serves secrets and capabilities, signs.

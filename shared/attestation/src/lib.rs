@@ -1,0 +1,1 @@
+//! Nitro attestation documents: read, verify, and the seam that makes them.

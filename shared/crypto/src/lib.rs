@@ -1,0 +1,1 @@
+//! Keys, signatures, sealed boxes and threshold encryption, exact to the wire.

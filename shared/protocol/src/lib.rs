@@ -1,0 +1,1 @@
+//! The rules both sides must agree on: JSON, hashes, quorum, limits, messages.

@@ -1,0 +1,1 @@
+//! Forgers and simulators: test root, mock NSM, committees, scripted faults.

@@ -1,0 +1,108 @@
+//! Where we differ from the reference on purpose: by rule, never by case.
+
+use serde_json::Value;
+
+use crate::{Answer, Case, Text};
+
+/// The rules of `deviations.toml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviations {
+    /// Errors with which we may refuse what the reference accepts.
+    refused: Vec<Refused>,
+    /// Weaknesses for which we accept what the reference refuses.
+    #[serde(default)]
+    accepted: Vec<Accepted>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refused {
+    file: String,
+    error: String,
+    reason: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    file: String,
+    op: String,
+    /// How the reference's text begins.
+    reference: String,
+    reason: String,
+}
+
+impl Deviations {
+    /// Reads the committed rules.
+    ///
+    /// # Panics
+    ///
+    /// If they are not of the known form or a rule has no reason.
+    #[must_use]
+    pub fn read() -> Self {
+        let rules: Self = toml::from_str(include_str!("../deviations.toml")).unwrap();
+        let reasons = rules.refused.iter().map(|r| &r.reason);
+        let reasons = reasons.chain(rules.accepted.iter().map(|a| &a.reason));
+        assert!(reasons.into_iter().all(|reason| reason.len() > 20), "a rule needs a reason");
+        rules
+    }
+
+    /// Whether we may refuse with this error what the reference accepts.
+    #[must_use]
+    pub fn may_refuse(&self, file: &str, variant: &str) -> bool {
+        self.refused.iter().any(|rule| rule.file == file && rule.error == variant)
+    }
+
+    /// Holds one answer to the rules.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says how the answer differs.
+    pub fn compare(
+        &self,
+        file: &str,
+        case: &Case,
+        ours: &Answer,
+        text: Text,
+    ) -> Result<(), String> {
+        match (&case.output, &case.error, ours) {
+            (_, Some(theirs), Answer::Refused(refusal)) => {
+                compare_text(theirs, &refusal.text, text)
+            }
+            (Some(theirs), None, Answer::Value(value)) => compare_value(theirs, value),
+            (Some(_), None, Answer::Refused(refusal)) => {
+                if self.may_refuse(file, &refusal.variant) {
+                    return Ok(());
+                }
+                Err(format!(
+                    "the reference accepts, we refuse: {} ({})",
+                    refusal.variant, refusal.text
+                ))
+            }
+            (_, Some(theirs), Answer::Value(value)) => {
+                let allowed = self.accepted.iter().any(|rule| {
+                    rule.file == file && rule.op == case.op && theirs.starts_with(&rule.reference)
+                });
+                if allowed {
+                    return Ok(());
+                }
+                Err(format!("the reference refuses ({theirs}), we answer {value}"))
+            }
+            (None, None, _) => Err("the case has neither output nor error".to_owned()),
+        }
+    }
+}
+
+fn compare_text(theirs: &str, ours: &str, text: Text) -> Result<(), String> {
+    let same = match text {
+        Text::Exact => theirs == ours,
+        Text::Any => true,
+        Text::Prefix(length) => theirs.as_bytes().get(..length) == ours.as_bytes().get(..length),
+    };
+    if same { Ok(()) } else { Err(format!("text\n  theirs {theirs}\n  ours   {ours}")) }
+}
+
+fn compare_value(theirs: &Value, ours: &Value) -> Result<(), String> {
+    if theirs == ours { Ok(()) } else { Err(format!("value\n  theirs {theirs}\n  ours   {ours}")) }
+}

@@ -1,0 +1,249 @@
+//! Reads the vector files and says what a difference from the reference means.
+//!
+//! The files beside this crate's manifest are answers of the reference implementation, copied
+//! unchanged; each names its origin in `source`. When `VECTORS_DIR` is set, its files are read
+//! instead, so that other answers in the same form can be tried against the same code.
+//!
+//! A test calls [`run`] with a file's name and a function that answers one case. Three rules hold
+//! everywhere and are decided here, once:
+//!
+//! - what the reference answers, we answer;
+//! - what the reference refuses, we refuse;
+//! - what the reference accepts may be refused only with an error that `deviations.toml` lists,
+//!   and what it refuses may be accepted only for a weakness that `deviations.toml` lists.
+//!
+//! A file, a case kind or a member that is not known is a failure, never a skip.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "only tests use this crate: a failure is a panic, and the folder comes from the environment"
+)]
+
+use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
+
+use serde_json::Value;
+
+mod deviations;
+pub mod model;
+
+pub use deviations::Deviations;
+
+/// Every file, and the crates whose tests walk over it.
+pub const FILES: &[(&str, &[&str])] = &[
+    ("attestation-fake.json", &["attestation"]),
+    ("attestation-nitro.json", &["attestation"]),
+    ("combiner.json", &["crypto"]),
+    ("confidential-module.json", &["protocol"]),
+    ("gateway-handler.json", &["host-gateway"]),
+    ("hashes.json", &["protocol"]),
+    ("http-transcripts.json", &["enclave-server", "host-bridge"]),
+    ("json-canonical.json", &["protocol"]),
+    ("keychain.json", &["enclave-server"]),
+    ("ocr-attestation.json", &["protocol"]),
+    ("params-validation.json", &["protocol", "enclave-server"]),
+    ("quorum.json", &["protocol", "enclave-server", "host-bridge"]),
+    ("relay-handler.json", &["host-relay"]),
+    ("restrictions.json", &["enclave-workflow"]),
+    ("sealed-box.json", &["crypto"]),
+    ("signatures.json", &["crypto"]),
+    ("tdh2.json", &["crypto"]),
+    ("wasm-protocol.json", &["protocol"]),
+];
+
+/// One case of a file: what went in, and what the reference answered.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Unique in its file.
+    pub name: String,
+    /// The kind of question; the file's `ops` says what input and output mean.
+    pub op: String,
+    /// What the operation is given.
+    #[serde(default)]
+    pub input: Value,
+    /// The reference's answer, if it gave one.
+    #[serde(default)]
+    pub output: Option<Value>,
+    /// The reference's refusal. Beside `output` both hold (an HTTP status and its text).
+    #[serde(default)]
+    pub error: Option<String>,
+    /// What the recorder wants a reader to know.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// What our code made of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It answered; compared with the reference's `output` member by member.
+    Value(Value),
+    /// It refused.
+    Refused(Refusal),
+}
+
+/// How our code refused: the variant decides, the text is compared where the specification fixes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `Type::Variant`, as `deviations.toml` lists it.
+    pub variant: String,
+    /// What a peer would read.
+    pub text: String,
+}
+
+impl Answer {
+    /// A refusal with the variant's name taken from the error's `Debug` form.
+    pub fn refused(error: &(impl std::error::Error + Debug)) -> Self {
+        Self::Refused(Refusal { variant: variant_of(error), text: error.to_string() })
+    }
+}
+
+impl<E: std::error::Error + Debug> From<Result<Value, E>> for Answer {
+    fn from(result: Result<Value, E>) -> Self {
+        match result {
+            Ok(value) => Self::Value(value),
+            Err(error) => Self::refused(&error),
+        }
+    }
+}
+
+/// How much of the reference's error text is ours to repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// The specification fixes the whole text.
+    Exact,
+    /// The text is a library's own: only that there is a refusal counts.
+    Any,
+    /// The text up to this many bytes is fixed, the rest is a library's own.
+    Prefix(usize),
+}
+
+/// Names an error's variant: the last part of its type's name, then the head of its `Debug` form.
+pub fn variant_of<E: Debug>(error: &E) -> String {
+    let debug = format!("{error:?}");
+    let head: String =
+        debug.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let path = std::any::type_name::<E>();
+    let name = path.split('<').next().unwrap_or(path).rsplit("::").next().unwrap_or(path);
+    format!("{name}::{head}")
+}
+
+/// The folder that is read, and whether it is the committed one.
+pub fn folder() -> (PathBuf, bool) {
+    match std::env::var_os("VECTORS_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => (dir.into(), false),
+        None => (PathBuf::from(env!("CARGO_MANIFEST_DIR")), true),
+    }
+}
+
+/// The text of a file, or `None` where a folder from outside does not hold it.
+///
+/// # Panics
+///
+/// If a committed file is missing, or a file cannot be read.
+pub fn text(file: &str) -> Option<String> {
+    assert!(FILES.iter().any(|(name, _)| *name == file), "{file} is not in vectors::FILES");
+    let (folder, committed) = folder();
+    match std::fs::read_to_string(folder.join(file)) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !committed => {
+            eprintln!("skipped: {file} is not in {}", folder.display());
+            None
+        }
+        Err(error) => panic!("{}: {error}", folder.join(file).display()),
+    }
+}
+
+/// All cases of a file, or none where a folder from outside does not hold it.
+///
+/// # Panics
+///
+/// If the file is not of the known form.
+pub fn cases(file: &str) -> Vec<Case> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        source: String,
+        #[serde(rename = "about")]
+        _about: String,
+        ops: BTreeMap<String, String>,
+        cases: Vec<Case>,
+    }
+    let Some(text) = text(file) else { return Vec::new() };
+    let file: File = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"));
+    assert!(!file.source.is_empty(), "a vector file names its origin");
+    for case in &file.cases {
+        assert!(file.ops.contains_key(&case.op), "{}: no op named {}", case.name, case.op);
+    }
+    file.cases
+}
+
+/// Walks over the cases of `file` whose kind is in `ops` and holds every answer to the rules.
+///
+/// `answer` gives our answer; `text` says how much of the reference's error text is fixed for a
+/// case. All differences are reported together.
+///
+/// # Panics
+///
+/// If any case differs, if `ops` are not all kinds of the file that `others` leaves, or if the
+/// committed file lacks refusals or successes.
+pub fn run(
+    file: &str,
+    ops: &[&str],
+    others: &[&str],
+    text: impl Fn(&Case) -> Text,
+    mut answer: impl FnMut(&Case) -> Answer,
+) {
+    let deviations = Deviations::read();
+    let mut differences = Vec::new();
+    let mut walked = 0_u32;
+    for case in cases(file) {
+        if others.contains(&case.op.as_str()) {
+            continue;
+        }
+        assert!(ops.contains(&case.op.as_str()), "{file}: {}: unknown kind {}", case.name, case.op);
+        walked = walked.saturating_add(1);
+        if let Err(difference) = deviations.compare(file, &case, &answer(&case), text(&case)) {
+            differences.push(format!("{} [{}]: {difference}", case.name, case.op));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{file}: {} of {walked} differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+    assert!(walked > 0 || !folder().1, "{file}: no case of {ops:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_has_an_owner() {
+        let (folder, committed) = folder();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".json") {
+                assert!(FILES.iter().any(|(file, _)| *file == name), "unknown file {name}");
+                found.push(name);
+            }
+        }
+        if committed {
+            assert_eq!(found.len(), FILES.len(), "a committed file is missing");
+        }
+    }
+
+    #[test]
+    fn variants_are_named_by_type_and_head() {
+        #[derive(Debug)]
+        enum DecodeError {
+            Trailing { _at: usize },
+        }
+        assert_eq!(variant_of(&DecodeError::Trailing { _at: 3 }), "DecodeError::Trailing");
+    }
+}
