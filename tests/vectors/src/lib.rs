@@ -16,13 +16,12 @@
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "only tests use this crate: a failure is a panic, and the folder comes from the environment"
 )]
 
-use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Debug, io::Write as _, path::PathBuf};
 
 use serde_json::Value;
 
@@ -95,7 +94,7 @@ pub struct Refusal {
 
 impl Answer {
     /// A refusal with the variant's name taken from the error's `Debug` form.
-    pub fn refused(error: &(impl std::error::Error + Debug)) -> Self {
+    pub fn refused(error: &impl std::error::Error) -> Self {
         Self::Refused(Refusal { variant: variant_of(error), text: error.to_string() })
     }
 }
@@ -149,10 +148,24 @@ pub fn text(file: &str) -> Option<String> {
     match std::fs::read_to_string(folder.join(file)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !committed => {
-            eprintln!("skipped: {file} is not in {}", folder.display());
+            skip(file, &format!("not in {}", folder.display()));
             None
         }
         Err(error) => panic!("{}: {error}", folder.join(file).display()),
+    }
+}
+
+/// Says that a test did not run and why: on standard error, and in the file that `SKIPPED_TESTS`
+/// names, from which `scripts/test` counts.
+///
+/// # Panics
+///
+/// If that file cannot be written.
+pub fn skip(what: &str, why: &str) {
+    eprintln!("skipped: {what}: {why}");
+    if let Some(path) = std::env::var_os("SKIPPED_TESTS") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        writeln!(file.unwrap(), "skipped: {what}: {why}").unwrap();
     }
 }
 
