@@ -1,0 +1,190 @@
+//! Our errors in the classes of tdh2 section 14, and what agreeing with a case means.
+
+use crypto::{
+    seal::OpenError,
+    tdh2::{
+        CiphertextError, CombineError, DealError, ParseError, PointError, ScalarError, ShareError,
+        ThresholdError,
+    },
+};
+use vectors::{Deviations, variant_of};
+
+use crate::schema::{Hardened, Outcome};
+
+/// One of our errors.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    class: String,
+    variant: String,
+}
+
+impl Refused {
+    fn new(class: impl Into<String>, error: &impl std::fmt::Debug) -> Self {
+        Self { class: class.into(), variant: variant_of(error) }
+    }
+
+    /// The same inside one of the combiner's inputs.
+    pub(crate) fn within(mut self, part: &str) -> Self {
+        self.class = format!("{part}:{}", self.class);
+        self
+    }
+}
+
+impl From<ParseError> for Refused {
+    fn from(error: ParseError) -> Self {
+        let class = match error {
+            ParseError::TooLong { .. } => "TOO_LONG",
+            ParseError::Json => "JSON",
+            ParseError::Type { .. } => "JSON_TYPE",
+            ParseError::Missing { .. } => "JSON_MISSING",
+            ParseError::Duplicate { .. } => "JSON_DUPLICATE",
+            ParseError::Folded { .. } => "JSON_FOLDED",
+            ParseError::Base64 { .. } => "BASE64",
+            ParseError::Group => "GROUP",
+            ParseError::Index => "INDEX_NEGATIVE",
+            ParseError::Scalar { error: ScalarError::Length, .. } => "SCALAR_LENGTH",
+            ParseError::Scalar { error: ScalarError::Range, .. } => "SCALAR_RANGE",
+            ParseError::Point { error: PointError::Length, .. } => "POINT_LENGTH",
+            ParseError::Point { error: PointError::Invalid, .. } => "POINT_INVALID",
+            ParseError::Point { error: PointError::Identity, .. } => "POINT_IDENTITY",
+        };
+        Self::new(class, &error)
+    }
+}
+
+impl From<CiphertextError> for Refused {
+    fn from(error: CiphertextError) -> Self {
+        match error {
+            CiphertextError::Parse(error) => error.into(),
+            // To a reader of JSON alone these bytes are no JSON.
+            CiphertextError::LengthPrefixed => Self::new("JSON", &error),
+            CiphertextError::InputSize { .. } => Self::new("INPUT_SIZE", &error),
+            CiphertextError::SymmetricSize => Self::new("SYM_LENGTH", &error),
+            CiphertextError::Proof => Self::new("PROOF", &error),
+        }
+    }
+}
+
+impl From<ShareError> for Refused {
+    fn from(error: ShareError) -> Self {
+        match error {
+            // The reference does not ask for which key a ciphertext was verified.
+            ShareError::OtherKey | ShareError::Proof => Self::new("SHARE_PROOF", &error),
+            ShareError::Index => Self::new("SHARE_INDEX", &error),
+        }
+    }
+}
+
+impl From<ThresholdError> for Refused {
+    fn from(error: ThresholdError) -> Self {
+        Self::new("THRESHOLD", &error)
+    }
+}
+
+impl From<CombineError> for Refused {
+    fn from(error: CombineError) -> Self {
+        let class = match &error {
+            CombineError::OtherKey => "CT:PROOF".to_owned(),
+            CombineError::Decrypt => "GCM".to_owned(),
+            CombineError::NotEnough { got, want, invalid } => {
+                let positions: Vec<String> = invalid.iter().map(usize::to_string).collect();
+                let positions = positions.join(",");
+                let positions = if positions.is_empty() { "none" } else { &positions };
+                format!("NOT_ENOUGH:{got}/{want}:{positions}")
+            }
+        };
+        Self::new(class, &error)
+    }
+}
+
+impl From<DealError> for Refused {
+    fn from(error: DealError) -> Self {
+        match error {
+            DealError::TooFewParties { .. } => Self::new("K_GT_N", &error),
+            DealError::TooManyParties { .. } => Self::new("TOO_LONG", &error),
+            DealError::OtherKey => Self::new("OTHER_KEY", &error),
+        }
+    }
+}
+
+impl From<OpenError> for Refused {
+    fn from(error: OpenError) -> Self {
+        Self::new("BOX", &error)
+    }
+}
+
+/// What we are held to: the reference's outcome, or the stricter one where the case has it.
+pub(crate) struct Expected<'c> {
+    pub(crate) outcome: Outcome,
+    code: Option<&'c str>,
+    is_hardened: bool,
+}
+
+impl<'c> Expected<'c> {
+    pub(crate) fn of(
+        outcome: Outcome,
+        code: Option<&'c String>,
+        hardened: Option<&'c Hardened>,
+    ) -> Self {
+        match hardened {
+            Some(stricter) => Self {
+                outcome: stricter.expect,
+                code: stricter.error_code.as_deref(),
+                is_hardened: true,
+            },
+            None => Self { outcome, code: code.map(String::as_str), is_hardened: false },
+        }
+    }
+
+    /// Whether our answer is the expected one; `Err` says how it differs.
+    pub(crate) fn agrees<T>(&self, ours: Result<T, Refused>) -> Result<(), String> {
+        match (self.outcome, ours) {
+            (Outcome::Ok | Outcome::Panic, Ok(_)) | (Outcome::Panic, Err(_)) => Ok(()),
+            (Outcome::Ok, Err(refused)) => {
+                let allowed = Deviations::read().may_refuse("tdh2.json", &refused.variant);
+                if allowed && !self.is_hardened { Ok(()) } else { Err(format!("ours {refused:?}")) }
+            }
+            (Outcome::Error, Ok(_)) => Err(format!("theirs {:?}, ours ok", self.code)),
+            (Outcome::Error, Err(refused)) => {
+                let code = self.code.ok_or("an error without a code")?;
+                let same = code == refused.class || self.may_be_found_first(code, &refused.class);
+                if same { Ok(()) } else { Err(format!("theirs {code}, ours {refused:?}")) }
+            }
+        }
+    }
+
+    /// Whether a stricter reader meets `ours` before `theirs`.
+    fn may_be_found_first(&self, theirs: &str, ours: &str) -> bool {
+        let part = |class: &'static [&str]| move |code: &str| class.contains(&code);
+        let bare = |code: &str| {
+            let inner = code.strip_prefix("PK:").or_else(|| code.strip_prefix("CT:"));
+            inner.unwrap_or(code).to_owned()
+        };
+        let (theirs, ours) = (bare(theirs), bare(ours));
+        if self.is_hardened {
+            // A folded name is not just missing for us.
+            return theirs == "JSON_MISSING" && ours == "JSON_FOLDED";
+        }
+        let is_read_as_empty =
+            part(&["GROUP", "INPUT_SIZE", "JSON", "POINT_LENGTH", "SCALAR_LENGTH"]);
+        part(STRICTER)(&ours)
+            // The reference reads null as an empty value, which then is refused for its length.
+            || (ours == "JSON_TYPE" && is_read_as_empty(&theirs))
+            // It counts a party twice and fails; we count it once and have too few.
+            || (theirs == "DUPLICATE_OR_BAD_INDEX" && ours.starts_with("NOT_ENOUGH:"))
+            // No threshold has a type of its own.
+            || (theirs == "K_NOT_POSITIVE" && ours == "THRESHOLD")
+    }
+}
+
+/// The classes that only the stricter profile has.
+const STRICTER: &[&str] = &[
+    "INDEX_NEGATIVE",
+    "JSON_DUPLICATE",
+    "JSON_FOLDED",
+    "JSON_MISSING",
+    "POINT_IDENTITY",
+    "SYM_LENGTH",
+    "THRESHOLD",
+    "TOO_LONG",
+];
