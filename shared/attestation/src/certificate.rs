@@ -1,0 +1,157 @@
+//! The fields of one X.509 certificate (RFC 5280) that the checks of a chain need.
+//!
+//! The DER is read by `x509-cert`, strictly: definite shortest lengths, canonical booleans and
+//! integers, times that exist, nothing behind the end. Signatures and constraints are webpki's part.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use x509_cert::{
+    der::{Decode, Encode, asn1::ObjectIdentifier},
+    ext::pkix::{BasicConstraints, KeyUsage},
+    spki::SubjectPublicKeyInfoOwned,
+};
+
+/// Why a certificate is not one that a document may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// It is not the DER of one X.509 certificate.
+    #[error("the certificate is not DER{}", at_byte(*at))]
+    Malformed {
+        /// Offset in bytes where reading stopped, if it is known.
+        at: Option<u32>,
+    },
+    /// Its public key is not an uncompressed point of P-384.
+    #[error("the certificate's key is not of P-384")]
+    Key,
+    /// It is not signed with ECDSA and SHA-384.
+    #[error("the certificate is not signed with ECDSA and SHA-384")]
+    SignatureAlgorithm,
+}
+
+fn at_byte(at: Option<u32>) -> String {
+    at.map(|at| format!(", at byte {at}")).unwrap_or_default()
+}
+
+/// What names a certificate for revocation: its issuer and the number the issuer gave it.
+///
+/// Not its bytes, because a signature can be written in more than one way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateId {
+    issuer: Vec<u8>,
+    serial: Vec<u8>,
+}
+
+impl CertificateId {
+    /// Names the certificate with this DER encoding.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError::Malformed`], if it is none.
+    pub fn of(der: &[u8]) -> Result<Self, CertificateError> {
+        Ok(Certificate::parse(der)?.id)
+    }
+}
+
+#[cfg(test)]
+impl CertificateId {
+    /// A certificate of which only the issuer's name matters.
+    pub(crate) fn named(issuer: &[u8]) -> Self {
+        Self { issuer: issuer.to_vec(), serial: vec![1] }
+    }
+}
+
+/// When a certificate holds; both ends belong to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    pub(crate) from: SystemTime,
+    pub(crate) until: SystemTime,
+}
+
+/// An uncompressed point of P-384 (SEC 1, section 2.3.3).
+pub(crate) type PublicKey = [u8; 97];
+
+/// One certificate's fields. None of them is verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    pub(crate) id: CertificateId,
+    /// The subject's name as DER.
+    pub(crate) subject: Vec<u8>,
+    pub(crate) validity: Validity,
+    /// The key, if it is of P-384.
+    pub(crate) key: Option<PublicKey>,
+    pub(crate) is_signed_with_es384: bool,
+    pub(crate) is_ca: bool,
+    /// How many CAs may follow it on the way to a leaf.
+    pub(crate) path_length: Option<u8>,
+    pub(crate) may_sign_certificates: bool,
+    pub(crate) may_sign_documents: bool,
+}
+
+impl Certificate {
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        let certificate = match x509_cert::Certificate::from_der(der) {
+            Ok(certificate) => certificate,
+            Err(e) => return Err(malformed(e)),
+        };
+        fields(&certificate).map_err(malformed)
+    }
+
+    /// The issuer's name as DER.
+    pub(crate) fn issuer(&self) -> &[u8] {
+        &self.id.issuer
+    }
+
+    pub(crate) fn is_self_issued(&self) -> bool {
+        self.subject == self.id.issuer
+    }
+}
+
+fn fields(certificate: &x509_cert::Certificate) -> x509_cert::der::Result<Certificate> {
+    let tbs = &certificate.tbs_certificate;
+    let constraints = tbs.get::<BasicConstraints>()?.map(|(_, constraints)| constraints);
+    let usage = tbs.get::<KeyUsage>()?.map(|(_, usage)| usage);
+    let algorithm = &certificate.signature_algorithm;
+    Ok(Certificate {
+        id: CertificateId {
+            issuer: tbs.issuer.to_der()?,
+            serial: tbs.serial_number.as_bytes().to_vec(),
+        },
+        subject: tbs.subject.to_der()?,
+        validity: Validity {
+            from: time(tbs.validity.not_before.to_unix_duration())?,
+            until: time(tbs.validity.not_after.to_unix_duration())?,
+        },
+        key: p384_key(&tbs.subject_public_key_info),
+        is_signed_with_es384: algorithm.oid == ECDSA_WITH_SHA384 && algorithm.parameters.is_none(),
+        is_ca: constraints.as_ref().is_some_and(|constraints| constraints.ca),
+        path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
+        may_sign_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
+        may_sign_documents: usage.as_ref().is_some_and(KeyUsage::digital_signature),
+    })
+}
+
+fn p384_key(spki: &SubjectPublicKeyInfoOwned) -> Option<PublicKey> {
+    let curve: ObjectIdentifier = spki.algorithm.parameters.as_ref()?.decode_as().ok()?;
+    let point: PublicKey = spki.subject_public_key.as_bytes()?.try_into().ok()?;
+    let is_uncompressed = point.first() == Some(&4);
+    let is_p384 = spki.algorithm.oid == EC_PUBLIC_KEY && curve == SECP384R1 && is_uncompressed;
+    is_p384.then_some(point)
+}
+
+fn time(since_epoch: Duration) -> x509_cert::der::Result<SystemTime> {
+    let time = UNIX_EPOCH.checked_add(since_epoch);
+    time.ok_or_else(|| x509_cert::der::ErrorKind::DateTime.into())
+}
+
+fn malformed(error: x509_cert::der::Error) -> CertificateError {
+    CertificateError::Malformed { at: error.position().map(u32::from) }
+}
+
+/// RFC 5480, section 2.1.1.
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+/// RFC 5480, section 2.1.1.1.
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+/// RFC 5758, section 3.2.
+const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
