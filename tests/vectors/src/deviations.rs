@@ -13,6 +13,9 @@ pub struct Deviations {
     /// Weaknesses for which we accept what the reference refuses.
     #[serde(default)]
     accepted: Vec<Accepted>,
+    /// Weaknesses for which we answer otherwise than the reference; the test that asks says how.
+    #[serde(default)]
+    answered: Vec<Accepted>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -28,7 +31,7 @@ struct Refused {
 struct Accepted {
     file: String,
     op: String,
-    /// How the reference's text begins.
+    /// How the reference's text begins; of an answer, what it contains.
     reference: String,
     reason: String,
 }
@@ -43,7 +46,8 @@ impl Deviations {
     pub fn read() -> Self {
         let rules: Self = toml::from_str(include_str!("../deviations.toml")).unwrap();
         let reasons = rules.refused.iter().map(|r| &r.reason);
-        let reasons = reasons.chain(rules.accepted.iter().map(|a| &a.reason));
+        let reasons =
+            reasons.chain(rules.accepted.iter().chain(&rules.answered).map(|a| &a.reason));
         assert!(reasons.into_iter().all(|reason| reason.len() > 20), "a rule needs a reason");
         rules
     }
@@ -52,6 +56,17 @@ impl Deviations {
     #[must_use]
     pub fn may_refuse(&self, file: &str, variant: &str) -> bool {
         self.refused.iter().any(|rule| rule.file == file && rule.error == variant)
+    }
+
+    /// Whether we may answer otherwise where the reference answers with this text.
+    ///
+    /// The caller holds our answer to what the rule's reason says.
+    #[must_use]
+    pub fn may_answer(&self, file: &str, op: &str, theirs: &str) -> bool {
+        let matches = |rule: &Accepted| {
+            rule.file == file && rule.op == op && theirs.contains(&rule.reference)
+        };
+        self.answered.iter().any(matches)
     }
 
     /// Holds one answer to the rules.

@@ -35,7 +35,6 @@ pub const FILES: &[(&str, &[&str])] = &[
     ("attestation-fake.json", &["attestation"]),
     ("attestation-nitro.json", &["attestation"]),
     ("combiner.json", &["crypto"]),
-    ("confidential-module.json", &["protocol"]),
     ("gateway-handler.json", &["host-gateway"]),
     ("hashes.json", &["protocol"]),
     ("http-transcripts.json", &["enclave-server", "host-bridge"]),
@@ -51,6 +50,10 @@ pub const FILES: &[(&str, &[&str])] = &[
     ("tdh2.json", &["crypto"]),
     ("wasm-protocol.json", &["protocol"]),
 ];
+
+/// Files of the recorder about parts that do not exist yet, and which.
+#[cfg(test)]
+const LATER: &[(&str, &str)] = &[("confidential-module.json", "host/node")];
 
 /// One case of a file: what went in, and what the reference answered.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -241,7 +244,9 @@ mod tests {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".json") {
+            if let Some((_, part)) = LATER.iter().find(|(file, _)| *file == name) {
+                skip(&name, &format!("{part} does not exist yet"));
+            } else if name.ends_with(".json") {
                 assert!(FILES.iter().any(|(file, _)| *file == name), "unknown file {name}");
                 found.push(name);
             }

@@ -1,0 +1,141 @@
+//! The protobuf messages that cross a border, one module per package.
+//!
+//! A declaration gives the struct, its full name and its schema ([`Message`]), so `Any` payloads are
+//! packed and unpacked by one pair of functions. [`encode`] writes what the reference's
+//! deterministic encoder writes: fields by number, members of a `oneof` after all others, map
+//! entries by key. Unknown fields do not survive a struct; where they must, use
+//! [`crate::proto`] on the bytes.
+
+use std::collections::BTreeMap;
+
+use crate::proto::{self, Schema, WireError};
+
+#[macro_use]
+mod declare;
+
+pub mod capabilities;
+pub mod confidential_http;
+pub mod confidential_workflow;
+pub mod conformance;
+pub mod consensus;
+pub mod cron;
+pub mod devnet;
+pub mod http;
+pub mod sdk;
+pub mod storage;
+pub mod telemetry;
+pub mod values;
+pub mod vault;
+pub mod well_known;
+
+use well_known::Any;
+
+/// A message of the schema, by its full name.
+pub trait Message: prost::Message + Described + Default {
+    /// The full name with its package.
+    const NAME: &'static str;
+}
+
+/// Something whose bytes are those of a message type.
+pub trait Described {
+    /// The fields of that type.
+    fn schema() -> &'static Schema;
+}
+
+impl<T: Described> Described for Option<T> {
+    fn schema() -> &'static Schema {
+        T::schema()
+    }
+}
+
+impl<T: Described> Described for Vec<T> {
+    fn schema() -> &'static Schema {
+        T::schema()
+    }
+}
+
+impl<K, T: Described> Described for BTreeMap<K, T> {
+    fn schema() -> &'static Schema {
+        T::schema()
+    }
+}
+
+/// The bytes were not the expected message.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DecodeMessageError {
+    /// The payload names another message.
+    #[error("payload is not a {want}")]
+    OtherType {
+        /// The message that was expected.
+        want: &'static str,
+    },
+    /// The bytes are no such message, nest deeper than 100 messages, or would take far more memory
+    /// than they are long.
+    #[error("malformed {name}")]
+    Malformed {
+        /// The message that was expected.
+        name: &'static str,
+        /// What is wrong with them.
+        #[source]
+        source: WireError,
+    },
+}
+
+/// Encodes a message as the reference's deterministic encoder does.
+#[must_use]
+pub fn encode<M: Message>(message: &M) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
+    if proto::is_derived_otherwise(M::schema()) {
+        // A value that nests deeper than anybody decodes keeps the derived order.
+        return proto::canonical(M::schema(), &bytes).unwrap_or(bytes);
+    }
+    bytes
+}
+
+/// Decodes a message; unknown fields are dropped.
+///
+/// Lists and maps of the message take at most [`proto::EXPANSION`] bytes for each byte of it.
+///
+/// # Errors
+///
+/// [`DecodeMessageError::Malformed`] if the bytes are no such message.
+pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeMessageError> {
+    let malformed = |source| DecodeMessageError::Malformed { name: M::NAME, source };
+    proto::check_density(M::schema(), bytes).map_err(malformed)?;
+    // What is left to refuse are wire types that differ from the schema's, and the depth of 100.
+    M::decode(bytes).map_err(|_error| malformed(WireError::Malformed))
+}
+
+/// Wraps a message in an `Any` under its type URL.
+#[must_use]
+pub fn pack<M: Message>(message: &M) -> Any {
+    Any { type_url: type_url(M::NAME), value: encode(message) }
+}
+
+/// Takes a message out of an `Any`.
+///
+/// # Errors
+///
+/// - [`DecodeMessageError::OtherType`] if the `Any` names another message.
+/// - [`DecodeMessageError::Malformed`] if its bytes are no such message.
+pub fn unpack<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
+    if !names(any, M::NAME) {
+        return Err(DecodeMessageError::OtherType { want: M::NAME });
+    }
+    decode(&any.value)
+}
+
+/// Whether an `Any` names this message: only what follows the last `/` counts.
+#[must_use]
+pub fn names(any: &Any, name: &str) -> bool {
+    any.type_url.rsplit('/').next() == Some(name)
+}
+
+/// The type URL under which a message is packed.
+#[must_use]
+pub fn type_url(name: &str) -> String {
+    format!("type.googleapis.com/{name}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Whether bytes are a message: one walk in the order of the bytes, before anything is built.
+
+use super::{
+    DEPTH, EXPANSION, Field, Kind, Label, Schema, WireError,
+    read::{self, Raw},
+};
+
+/// Reads a whole message and everything inside it, also what later fields replace.
+///
+/// # Errors
+///
+/// The first [`WireError`] met, reading from the start.
+pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
+    Walk { left_bytes: usize::MAX }.message(schema, message, 0)
+}
+
+/// The same, and counts what the elements of lists and maps will take once they are structs.
+///
+/// # Errors
+///
+/// The first [`WireError`] met, reading from the start.
+pub fn check_density(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
+    let left_bytes = message.len().saturating_mul(EXPANSION).saturating_add(FREE_BYTES);
+    Walk { left_bytes }.message(schema, message, 0)
+}
+
+/// One walk, with the memory that its elements may still take.
+struct Walk {
+    left_bytes: usize,
+}
+
+impl Walk {
+    fn message(&mut self, schema: &Schema, message: &[u8], depth: usize) -> Result<(), WireError> {
+        if depth > DEPTH {
+            return Err(WireError::Depth);
+        }
+        let mut rest = message;
+        while let Some(entry) = read::entry(&mut rest)? {
+            let field = schema.field(entry.number).filter(|field| holds(field, entry.value));
+            if let Some(field) = field {
+                self.value(field, entry.value, depth.saturating_add(1))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, field: &Field, value: Raw<'_>, depth: usize) -> Result<(), WireError> {
+        self.charge(cost(field))?;
+        let Raw::Bytes(bytes) = value else { return Ok(()) };
+        match (field.label, field.kind) {
+            (Label::Map(key), value) => self.entry(&entry_fields(key, value), bytes, depth),
+            (_, Kind::Message(schema)) => self.message(schema(), bytes, depth),
+            (_, Kind::Text) => match std::str::from_utf8(bytes) {
+                Ok(_text) => Ok(()),
+                Err(_error) => Err(WireError::NotUtf8),
+            },
+            (_, Kind::Bytes | Kind::Double) => Ok(()),
+            // Packed numbers.
+            _ => {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    read::varint(&mut rest)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn entry(&mut self, fields: &[Field; 2], entry: &[u8], depth: usize) -> Result<(), WireError> {
+        let mut rest = entry;
+        while let Some(part) = read::entry(&mut rest)? {
+            let field = fields.iter().find(|field| field.number == part.number);
+            if let Some(field) = field.filter(|field| holds(field, part.value)) {
+                self.value(field, part.value, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), WireError> {
+        self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or(WireError::Expansion)?;
+        Ok(())
+    }
+}
+
+/// What one value of a list or map takes in it.
+fn cost(field: &Field) -> usize {
+    let element = match field.kind {
+        Kind::Message(schema) => schema().size_bytes,
+        Kind::Bytes | Kind::Text => size_of::<String>(),
+        // Packed numbers take at most eight bytes for each byte.
+        Kind::Bool
+        | Kind::Double
+        | Kind::Enum
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Uint32
+        | Kind::Uint64 => size_of::<u64>(),
+    };
+    match field.label {
+        Label::Implicit | Label::Optional | Label::Oneof => 0,
+        Label::Repeated => element,
+        Label::Map(_) => element.saturating_add(size_of::<String>()),
+    }
+}
+
+/// The fields of a map's entry.
+pub(super) fn entry_fields(key: Kind, value: Kind) -> [Field; 2] {
+    let field = |number, kind| Field { number, name: "", label: Label::Optional, kind };
+    [field(1, key), field(2, value)]
+}
+
+/// Whether a value has a wire type of this field; otherwise the field is unknown here.
+pub(super) fn holds(field: &Field, value: Raw<'_>) -> bool {
+    if matches!(field.label, Label::Map(_)) {
+        return matches!(value, Raw::Bytes(_));
+    }
+    match field.kind {
+        Kind::Bool | Kind::Enum | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 => {
+            let is_packed =
+                matches!(field.label, Label::Repeated) && matches!(value, Raw::Bytes(_));
+            is_packed || matches!(value, Raw::Varint(_))
+        }
+        Kind::Double => matches!(value, Raw::Fixed64(_)),
+        Kind::Bytes | Kind::Message(_) | Kind::Text => matches!(value, Raw::Bytes(_)),
+    }
+}
+
+/// Memory that every message may take, however short it is, in bytes.
+const FREE_BYTES: usize = 4096;

@@ -1,0 +1,100 @@
+//! What the fields of a message are: enough to read, order and write its bytes.
+
+/// A message type: its full name and its fields.
+#[derive(Debug)]
+pub struct Schema {
+    /// The full name with its package, as it stands after the last `/` of a type URL.
+    pub name: &'static str,
+    /// What the decoded struct takes, without what it points to, in bytes.
+    pub size_bytes: usize,
+    /// The fields, in declaration order.
+    pub fields: &'static [Field],
+}
+
+/// One field of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The field's number on the wire.
+    pub number: u32,
+    /// The name in the schema's own spelling.
+    pub name: &'static str,
+    /// How often the field occurs and what its absence means.
+    pub label: Label,
+    /// The type of one value.
+    pub kind: Kind,
+}
+
+/// How often a field occurs.
+#[derive(Clone, Copy, Debug)]
+pub enum Label {
+    /// A scalar whose default is not written.
+    Implicit,
+    /// Absent and default are told apart.
+    Optional,
+    /// A member of the message's only `oneof`: the last one read wins.
+    Oneof,
+    /// A list; numbers are written packed.
+    Repeated,
+    /// A map with keys of this kind; entries are written sorted by key.
+    Map(Kind),
+}
+
+/// The type of one value.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// `bool`.
+    Bool,
+    /// `bytes`.
+    Bytes,
+    /// `double`.
+    Double,
+    /// An enumeration: an `int32` of which unknown numbers are kept.
+    Enum,
+    /// `int32`; negative numbers take ten bytes.
+    Int32,
+    /// `int64`.
+    Int64,
+    /// A message; a function, because messages may contain themselves.
+    Message(fn() -> &'static Schema),
+    /// `string`: UTF-8, anything else is refused.
+    Text,
+    /// `uint32`.
+    Uint32,
+    /// `uint64`.
+    Uint64,
+}
+
+impl Schema {
+    /// The field with this number.
+    #[must_use]
+    pub fn field(&self, number: u32) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.number == number)
+    }
+}
+
+/// Whether the derived encoder writes a message of this type otherwise than the deterministic one:
+/// it leaves defaults out of map entries, and puts the member of a `oneof` among the other fields.
+pub(crate) fn is_derived_otherwise(schema: &'static Schema) -> bool {
+    let mut seen: Vec<&Schema> = Vec::new();
+    let mut open = vec![schema];
+    while let Some(schema) = open.pop() {
+        if seen.iter().any(|known| std::ptr::eq(*known, schema)) {
+            continue;
+        }
+        seen.push(schema);
+        let is_member = |field: &&Field| matches!(field.label, Label::Oneof);
+        let first = schema.fields.iter().filter(is_member).map(|field| field.number).min();
+        let last =
+            schema.fields.iter().filter(|field| !is_member(field)).map(|field| field.number).max();
+        let has_map = schema.fields.iter().any(|field| matches!(field.label, Label::Map(_)));
+        if has_map || first.is_some_and(|first| last > Some(first)) {
+            return true;
+        }
+        for field in schema.fields {
+            if let Kind::Message(inner) = field.kind {
+                open.push(inner());
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,256 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::messages::{
+    self, DecodeMessageError, Described, Message,
+    http::Request,
+    sdk::{
+        AwaitCapabilitiesResponse, CapabilityOutcome, CapabilityRequest, CapabilityResponse,
+        ExecuteRequest, Phase, ReportResponse, Trigger, TriggerSubscription,
+        TriggerSubscriptionRequest,
+    },
+    values::{Kind as ValueKind, List, Map, Value},
+    well_known::Any,
+};
+
+fn canonical_of<M: Message>(hex: &str) -> Result<String, WireError> {
+    canonical(M::schema(), &hex::decode(hex).unwrap()).map(hex::encode)
+}
+
+#[test]
+fn a_oneof_member_follows_all_other_fields() {
+    let request = ExecuteRequest {
+        config: b"config".to_vec(),
+        max_response_size: 5,
+        request: Some(Phase::Trigger(Trigger::default())),
+    };
+    assert_eq!(hex::encode(messages::encode(&request)), "0a06636f6e66696720051a00");
+}
+
+#[test]
+fn a_message_field_that_occurs_twice_is_merged() {
+    // Any { type_url: "a" }, then Any { value: ff }.
+    assert_eq!(
+        canonical_of::<CapabilityRequest>("12030a016112031201ff").unwrap(),
+        "12060a01611201ff"
+    );
+}
+
+#[test]
+fn only_the_last_run_of_a_oneof_member_is_merged() {
+    // payload { "a" }, error "e", payload { ff }: the first payload is gone.
+    let mixed = "0a030a0161".to_owned() + "120165" + "0a031201ff";
+    assert_eq!(canonical_of::<CapabilityResponse>(&mixed).unwrap(), "0a031201ff");
+    // payload { "a" }, payload { ff }: one payload.
+    assert_eq!(
+        canonical_of::<CapabilityResponse>("0a030a01610a031201ff").unwrap(),
+        "0a060a01611201ff"
+    );
+}
+
+#[test]
+fn what_is_replaced_must_be_well_formed_too() {
+    let replaced_member = "0a020a05".to_owned() + "120165";
+    assert_eq!(canonical_of::<CapabilityResponse>(&replaced_member), Err(WireError::Malformed));
+    let replaced_entry = "0a060801120212ff".to_owned() + "0a0408011200";
+    assert_eq!(
+        canonical_of::<AwaitCapabilitiesResponse>(&replaced_entry),
+        Err(WireError::Malformed)
+    );
+    let replaced_text = "0a01ff".to_owned() + "0a0161";
+    assert_eq!(canonical_of::<CapabilityRequest>(&replaced_text), Err(WireError::NotUtf8));
+}
+
+#[test]
+fn unknown_fields_stay_behind_the_known_ones_as_they_came() {
+    // Field 99 in an over-long spelling, then field 1; field 4 as text is unknown, too.
+    let bytes = "9886008500".to_owned() + "220178" + "0a0169";
+    assert_eq!(
+        canonical_of::<CapabilityRequest>(&bytes).unwrap(),
+        "0a0169".to_owned() + "9886008500" + "220178"
+    );
+    let known = canonical_known(CapabilityRequest::schema(), &hex::decode(&bytes).unwrap());
+    assert_eq!(known.unwrap(), [0x0a, 1, b'i']);
+}
+
+#[test]
+fn one_field_can_be_left_out_of_the_outermost_message() {
+    let report = ReportResponse { config_digest: vec![1], seq_nr: 5, ..ReportResponse::default() };
+    let signed = ReportResponse {
+        sigs: vec![messages::sdk::AttributedSignature::default()],
+        ..report.clone()
+    };
+    let stripped = canonical_without(ReportResponse::schema(), &messages::encode(&signed), 5);
+    assert_eq!(stripped.unwrap(), messages::encode(&report));
+    // Malformed is malformed, also where it is left out.
+    assert_eq!(
+        canonical_without(ReportResponse::schema(), &[0x2a, 1, 0x0a], 5),
+        Err(WireError::Malformed)
+    );
+}
+
+#[test]
+fn impossible_bytes_are_refused() {
+    for hex in [
+        "0a",
+        "0a05",
+        "08",
+        "00",
+        "07",
+        "0780",
+        "0e",
+        "0f00",
+        "9b060801",
+        "9c06",
+        "0d0000",
+        "0900",
+        // A number of more than 64 bits, a field number above the largest, a length above the rest.
+        "20ffffffffffffffffff02",
+        "8080808010",
+        "0affffffffffffffffff01",
+        // A number without an end.
+        "2080808080808080808080",
+        // Groups that close in another order than they opened.
+        "9b06a3069c06a406",
+    ] {
+        assert_eq!(canonical_of::<CapabilityRequest>(hex), Err(WireError::Malformed), "{hex}");
+    }
+}
+
+#[test]
+fn nesting_stops_at_the_limit() {
+    let nested = |levels: usize| {
+        let mut value = Value::default();
+        for _level in 0..levels {
+            value = List { fields: vec![value] }.into();
+        }
+        messages::encode(&value)
+    };
+    let schema = Value::schema();
+    assert!(check(schema, &nested(DEPTH / 2)).is_ok());
+    assert_eq!(check(schema, &nested(DEPTH / 2 + 1)), Err(WireError::Depth));
+    // Ten megabytes of nothing but nesting are refused, not followed.
+    let hostile = hostile_nesting(5_000_000);
+    assert_eq!(canonical(schema, &hostile), Err(WireError::Depth));
+    assert!(messages::decode::<Value>(&hostile).is_err());
+    let groups = [0x9b, 0x06].repeat(100_000);
+    assert_eq!(canonical(schema, &groups), Err(WireError::Depth));
+}
+
+#[test]
+fn a_short_message_cannot_ask_for_much_memory() {
+    // Subscriptions of two bytes each; nulls of two bytes each are what workflows may send.
+    let subscriptions = [0x0a, 0].repeat(100_000);
+    let dense = messages::decode::<TriggerSubscriptionRequest>(&subscriptions).unwrap_err();
+    let name = TriggerSubscriptionRequest::NAME;
+    assert_eq!(dense, DecodeMessageError::Malformed { name, source: WireError::Expansion });
+    let nulls = List { fields: vec![Value::default(); 100_000] };
+    assert_eq!(messages::decode(&messages::encode(&nulls)), Ok(nulls));
+    let names = TriggerSubscriptionRequest {
+        subscriptions: vec![
+            TriggerSubscription {
+                id: "cron-trigger@1.0.0".to_owned(),
+                ..Default::default()
+            };
+            1000
+        ],
+    };
+    assert_eq!(messages::decode(&messages::encode(&names)), Ok(names));
+}
+
+/// Lists in lists, each length as long as what follows: the deepest that so many bytes can be.
+fn hostile_nesting(bytes: usize) -> Vec<u8> {
+    let mut reversed = Vec::new();
+    while reversed.len() < bytes {
+        for tag in [0x12, 0x2a] {
+            let mut length = reversed.len();
+            let mut prefix = vec![tag];
+            while length > 0x7f {
+                prefix.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+                length >>= 7;
+            }
+            prefix.push(u8::try_from(length).unwrap());
+            reversed.extend(prefix.iter().rev());
+        }
+    }
+    reversed.reverse();
+    reversed
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::default()),
+        any::<String>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        any::<Vec<u8>>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<i128>().prop_map(|number| messages::values::BigInt::from(number).into()),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(any::<String>(), inner, 0..4).prop_map(Value::from),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn decoding_undoes_encoding(value in value()) {
+        let bytes = messages::encode(&value);
+        prop_assert_eq!(messages::decode::<Value>(&bytes), Ok(value));
+        prop_assert_eq!(canonical(Value::schema(), &bytes), Ok(bytes));
+    }
+
+    #[test]
+    fn the_order_of_fields_is_no_part_of_the_meaning(parts in proptest::collection::vec(0..5_usize, 0..8)) {
+        // Distinct fields in any order, each at most once.
+        let fields: [&[u8]; 5] = [b"\x0a\x01i", b"\x12\x00", b"\x1a\x01m", b"\x20\x05", b"\x98\x06\x01"];
+        let mut seen = Vec::new();
+        for part in parts {
+            if !seen.contains(&part) {
+                seen.push(part);
+            }
+        }
+        let shuffled: Vec<u8> = seen.iter().flat_map(|part| fields[*part]).copied().collect();
+        seen.sort_unstable();
+        let sorted: Vec<u8> = seen.iter().flat_map(|part| fields[*part]).copied().collect();
+        prop_assert_eq!(canonical(CapabilityRequest::schema(), &shuffled), Ok(sorted));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_come_to_rest(bytes in any::<Vec<u8>>(), field in 0_u8..16) {
+        let mut message = vec![field << 3 | 2, u8::try_from(bytes.len().min(127)).unwrap()];
+        message.extend(bytes.iter().take(127));
+        for schema in [
+            CapabilityResponse::schema(), Value::schema(), Request::schema(),
+            AwaitCapabilitiesResponse::schema(), ReportResponse::schema(),
+        ] {
+            for input in [&bytes, &message] {
+                if let Ok(once) = canonical(schema, input) {
+                    prop_assert_eq!(canonical(schema, &once), Ok(once.clone()));
+                    prop_assert!(once.len() <= input.len().saturating_mul(6));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_struct_and_the_bytes_mean_the_same(url in any::<String>(), value in any::<Vec<u8>>()) {
+        let response = CapabilityResponse {
+            response: Some(CapabilityOutcome::Payload(Any { type_url: url, value })),
+        };
+        let mut bytes = messages::encode(&response);
+        bytes.splice(0..0, [0x12, 1, b'e', 0x98, 0x06, 0x01]);
+        let known = canonical_known(CapabilityResponse::schema(), &bytes).unwrap();
+        prop_assert_eq!(messages::decode::<CapabilityResponse>(&known), Ok(response));
+    }
+}
+
+#[test]
+fn a_value_holds_what_was_put_into_it() {
+    let map = Map { fields: [("k".to_owned(), Value::from("v"))].into() };
+    let value = Value::from(map.clone());
+    assert_eq!(value.kind, Some(ValueKind::Map(map)));
+}
