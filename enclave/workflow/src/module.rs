@@ -1,0 +1,129 @@
+//! A workflow's module, compiled and linked.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::{InstancePre, Linker};
+
+use crate::{AdmitError, BinaryLimits, Engine, admit, imports, state::State, wasi};
+
+/// SHA-256 of a workflow's binary as it was delivered, compressed or not: its `binary_hash`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BinaryHash(pub [u8; 32]);
+
+/// A workflow's module, compiled and linked: all that instances share.
+///
+/// It is always compiled in this process from the bytes of [`BinaryHash`]; nothing compiled ever
+/// comes from outside.
+pub struct Module {
+    pre: InstancePre<State>,
+    hash: BinaryHash,
+    facts: Facts,
+}
+
+/// What is known about a module without running it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The version marker, which names the SDK.
+    pub label: String,
+    /// Bytes as delivered.
+    pub delivered_bytes: usize,
+    /// Bytes of the core module.
+    pub module_bytes: usize,
+    /// Bytes that the compiled module keeps in memory, roughly.
+    pub resident_bytes: u64,
+    /// Pages of 64 KiB that an instance begins with.
+    pub memory_min_pages: u64,
+    /// How long it took to decompress and compile.
+    pub prepared_in: Duration,
+}
+
+impl BinaryHash {
+    /// Hashes a binary.
+    #[must_use]
+    pub fn of(binary: &[u8]) -> Self {
+        Self(Sha256::digest(binary).into())
+    }
+}
+
+impl Module {
+    /// Decompresses, checks, compiles and links a binary.
+    ///
+    /// This takes a processor for seconds when the binary is large; [`crate::ModuleCache`] does it
+    /// aside and once.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError`], in the order of its variants.
+    pub fn compile(
+        engine: &Engine,
+        binary: &[u8],
+        limits: &BinaryLimits,
+    ) -> Result<Self, AdmitError> {
+        let start = Instant::now();
+        let bytes = admit::unpack(binary, limits)?;
+        let module = wasmtime::Module::from_binary(engine.wasm(), &bytes)
+            .map_err(|error| admit::why_not_compiled(&bytes, error))?;
+        admit::check_exports(&module)?;
+        let abi = admit::abi(&module)?;
+        let pre = link(engine, &module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
+        // The image of the initial memory is made now, not by the first run.
+        module.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(e.into()))?;
+        let memory = module.get_export("memory");
+        let memory = memory.as_ref().and_then(wasmtime::ExternType::memory);
+        let facts = Facts {
+            label: abi.label,
+            delivered_bytes: binary.len(),
+            module_bytes: bytes.len(),
+            resident_bytes: resident_bytes(&module, bytes.len()),
+            memory_min_pages: memory.map_or(0, wasmtime::MemoryType::minimum),
+            prepared_in: start.elapsed(),
+        };
+        Ok(Self { pre, hash: BinaryHash::of(binary), facts })
+    }
+
+    /// The hash of the binary it was compiled from.
+    #[must_use]
+    pub fn hash(&self) -> BinaryHash {
+        self.hash
+    }
+
+    /// What is known without running it.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Module and name of each import, in order.
+    pub fn imports(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pre.module().imports().map(|import| (import.module(), import.name()))
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<State> {
+        &self.pre
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("hash", &self.hash).field("facts", &self.facts).finish()
+    }
+}
+
+fn link(
+    engine: &Engine,
+    module: &wasmtime::Module,
+    abi: &admit::Abi,
+) -> wasmtime::Result<InstancePre<State>> {
+    let mut linker = Linker::new(engine.wasm());
+    imports::define(&mut linker, module, abi)?;
+    wasi::define(&mut linker)?;
+    linker.instantiate_pre(module)
+}
+
+/// The compiled image and, as an upper bound of the initial memory's image, the module itself.
+fn resident_bytes(module: &wasmtime::Module, module_bytes: usize) -> u64 {
+    let image = module.image_range();
+    let image = image.end.addr().saturating_sub(image.start.addr());
+    u64::try_from(image.saturating_add(module_bytes)).unwrap_or(u64::MAX)
+}

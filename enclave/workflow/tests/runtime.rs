@@ -1,0 +1,25 @@
+//! The runtime as its embedder sees it. One engine serves all tests, so no module is compiled twice.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that stops has failed"
+)]
+
+#[path = "runtime/admission.rs"]
+mod admission;
+#[path = "support/built.rs"]
+mod built;
+#[path = "runtime/endings.rs"]
+mod endings;
+#[path = "runtime/exchange.rs"]
+mod exchange;
+#[path = "runtime/routing.rs"]
+mod routing;
+#[path = "runtime/sharing.rs"]
+mod sharing;
+#[path = "runtime/support.rs"]
+mod support;
+#[path = "runtime/workflows.rs"]
+mod workflows;
