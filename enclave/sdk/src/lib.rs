@@ -1,1 +1,173 @@
 //! Rust SDK for workflow authors (wasm32-wasip1).
+//!
+//! A workflow is a program that registers handlers for triggers. For every event a fresh instance
+//! of it starts, sets itself up, runs one handler and ends; nothing is kept in between. What a
+//! handler returns, a value or an error, is the result of the run.
+//!
+//! ```no_run
+//! use enclave_sdk::{Consensus, WorkflowError, Runtime, Setup, http, trigger};
+//!
+//! /// What the owner configures, as JSON.
+//! #[derive(serde::Deserialize)]
+//! struct Config {
+//!     schedule: String,
+//!     url: String,
+//! }
+//!
+//! fn main() {
+//!     enclave_sdk::run(init);
+//! }
+//!
+//! fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+//!     let config: Config = setup.runtime().config_json()?;
+//!     let url = config.url;
+//!     setup
+//!         .on(trigger::cron(config.schedule), move |runtime, _event| price(runtime, &url))
+//!         .in_nitro(["us-west-2"]);
+//!     Ok(())
+//! }
+//!
+//! /// Every node asks the server, with a key that only enclaves read; the median counts.
+//! fn price(runtime: &Runtime<'_>, url: &str) -> Result<f64, WorkflowError> {
+//!     let key = runtime.secret("API_KEY")?;
+//!     let request = http::Request::get(url).header("X-Api-Key", key.expose());
+//!     let price = runtime.in_node_mode(Consensus::median(), |node| {
+//!         let response = node.http(request).wait()?.success()?;
+//!         response.text()?.trim().parse().map_err(WorkflowError::new)
+//!     });
+//!     let price = price.wait()?;
+//!     runtime.log(format!("price {price}"));
+//!     Ok(price)
+//! }
+//! ```
+//!
+//! Calls are started at once and waited for later, so that several run side by side:
+//!
+//! ```no_run
+//! # use enclave_sdk::{WorkflowError, Runtime, http};
+//! fn both(runtime: &Runtime<'_>) -> Result<String, WorkflowError> {
+//!     let first = runtime.http(http::Request::get("https://a.example/"));
+//!     let second = runtime.http(http::Request::get("https://b.example/"));
+//!     Ok(format!("{} {}", second.wait()?.text()?, first.wait()?.text()?))
+//! }
+//! ```
+//!
+//! Workflows are tested without a host with the double in `testing`, which is there on every target
+//! but WebAssembly. [`messages`] holds the messages of the known capabilities.
+
+pub mod consensus;
+pub mod error;
+pub mod http;
+#[cfg(target_arch = "wasm32")]
+mod imports;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "imports_native.rs"]
+mod imports;
+mod promise;
+mod random;
+mod runtime;
+mod secret;
+mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod trigger;
+pub mod value;
+mod workflow;
+
+pub use protocol::messages;
+
+pub use consensus::Consensus;
+pub use error::{CapabilityError, ErrorCode, WorkflowError};
+pub use promise::Promise;
+pub use random::Random;
+pub use runtime::{NodeRuntime, Runtime, secure_random};
+pub use secret::{Secret, SecretId};
+pub use trigger::Trigger;
+pub use value::{FromValue, ToValue};
+pub use workflow::{Registration, Setup};
+
+use messages::sdk::{ExecuteRequest, Outcome};
+
+/// Runs a workflow: call this in `main`, once, with the function that registers its handlers.
+///
+/// A panic is written to the workflow's log and ends the run without a result.
+///
+/// # Panics
+///
+/// Where there is no host, that is, on every target but WebAssembly; tests use the double in
+/// `testing`.
+pub fn run(init: impl FnOnce(&mut Setup<'_>) -> Result<(), WorkflowError>) {
+    serve(|request, runtime| workflow::serve(request, runtime, init));
+}
+
+/// Answers the host's request by hand, for workflows that handlers do not suit.
+///
+/// # Panics
+///
+/// As [`run`].
+pub fn serve(workflow: impl FnOnce(ExecuteRequest, Runtime<'_>) -> Result<Outcome, WorkflowError>) {
+    program::serve(workflow);
+}
+
+#[cfg(target_arch = "wasm32")]
+mod program {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use crate::{
+        Runtime, WorkflowError, imports,
+        messages::{
+            self,
+            sdk::{ExecuteRequest, Mode, Outcome},
+        },
+        workflow,
+    };
+
+    pub(super) fn serve(
+        answer: impl FnOnce(ExecuteRequest, Runtime<'_>) -> Result<Outcome, WorkflowError>,
+    ) {
+        imports::mark_version();
+        imports::switch_modes(Mode::Don.into());
+        std::panic::set_hook(Box::new(|panic| imports::log(&panic.to_string())));
+        let Some(request) = request() else { exit(INVALID_REQUEST) };
+        let result = workflow::answer(request, answer);
+        if !imports::send_response(&messages::encode(&result)) {
+            exit(NOT_SENT);
+        }
+    }
+
+    /// The request is the second of exactly two arguments.
+    fn request() -> Option<ExecuteRequest> {
+        let mut arguments = std::env::args();
+        let (_program, request) = (arguments.next()?, arguments.next()?);
+        if arguments.next().is_some() {
+            return None;
+        }
+        messages::decode(&STANDARD.decode(request).ok()?).ok()
+    }
+
+    #[expect(clippy::exit, reason = "the exit code is all that a host learns without a result")]
+    fn exit(code: i32) -> ! {
+        std::process::exit(code)
+    }
+
+    /// What hosts know as `invalid request to runner`.
+    const INVALID_REQUEST: i32 = 111;
+
+    /// What hosts know as `host errored during sendResponse`.
+    const NOT_SENT: i32 = 113;
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod program {
+    use crate::{
+        Runtime, WorkflowError,
+        messages::sdk::{ExecuteRequest, Outcome},
+    };
+
+    #[expect(clippy::panic, reason = "documented: there is nothing to answer to")]
+    pub(super) fn serve(
+        _answer: impl FnOnce(ExecuteRequest, Runtime<'_>) -> Result<Outcome, WorkflowError>,
+    ) {
+        panic!("a workflow runs in a WebAssembly host: build it for wasm32-wasip1");
+    }
+}

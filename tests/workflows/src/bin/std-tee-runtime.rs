@@ -1,0 +1,15 @@
+//! Conformance: two subscriptions, the first with a requirement; the answer to every request.
+
+use enclave_sdk::{Setup, messages::sdk::Outcome};
+use workflows::basic_trigger;
+
+fn main() {
+    enclave_sdk::serve(|_request, runtime| {
+        let mut setup = Setup::new(runtime);
+        setup
+            .on(basic_trigger("first-trigger", 100), |_runtime, _event| Ok(()))
+            .in_nitro(["us-west-2"]);
+        setup.on(basic_trigger("second-trigger", 200), |_runtime, _event| Ok(()));
+        Ok(Outcome::TriggerSubscriptions(setup.subscriptions()))
+    });
+}
