@@ -1,0 +1,98 @@
+//! What is wrong with a configuration: all of it at once.
+
+use std::fmt;
+
+/// Everything that is wrong with a configuration, in the order of its keys. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is not TOML.
+    #[error("line {line} is not TOML, or repeats a key")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// There is no such key.
+    #[error("{key} is not a key of this configuration")]
+    Unknown {
+        /// Where it stands.
+        key: String,
+    },
+    /// A key that has no default is missing.
+    #[error("{key} is missing: {want}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What belongs there.
+        want: &'static str,
+    },
+    /// A value has another type or form.
+    #[error("{key} is not {want}")]
+    Form {
+        /// The key.
+        key: &'static str,
+        /// What belongs there.
+        want: &'static str,
+    },
+    /// A number is too small or too large.
+    #[error("{key} is {got}, it must be from {min} to {max}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// What stands there.
+        got: i64,
+        /// The smallest value that works.
+        min: i64,
+        /// The largest value that works.
+        max: i64,
+    },
+    /// A member of a list is not what it should be.
+    #[error("{key}: number {index} is not {want}")]
+    Element {
+        /// The key of the list.
+        key: &'static str,
+        /// Which one, from 1.
+        index: usize,
+        /// What belongs there.
+        want: &'static str,
+    },
+    /// A committee is too small for its fault bound or threshold.
+    #[error("{key}: {got} members, at least {want} are needed")]
+    TooFewMembers {
+        /// The key of the list.
+        key: &'static str,
+        /// How many there are.
+        got: usize,
+        /// How many there must be.
+        want: usize,
+    },
+}
+
+impl ConfigErrors {
+    pub(crate) fn new(errors: Vec<ConfigError>) -> Self {
+        Self(errors)
+    }
+
+    /// The single things.
+    #[must_use]
+    pub fn errors(&self) -> &[ConfigError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
