@@ -1,0 +1,318 @@
+//! Room 7: a workflow's binary, fetched once, hashed, compiled once (enclave-and-host 9).
+//!
+//! The bytes are not trusted: what counts is that they hash to what the committee signed. Storage
+//! serves them as base64 text or as they are, so both are tried.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use enclave_workflow::{AdmitError, BinaryHash, BinaryLimits, Engine, Module, ModuleCache};
+use http::{HeaderValue, Request, header};
+use protocol::base64;
+use tokio::sync::watch;
+use transport::http::{ClientLimits, ExchangeError, SendError};
+
+use crate::{
+    egress::{Egress, Holder, PolicyError, Url, UrlError},
+    settings::Active,
+};
+
+/// Fetches and keeps workflow binaries, compiled. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    shared: Arc<Shared>,
+}
+
+/// A module, and what it took to have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// The module.
+    pub(crate) module: Arc<Module>,
+    /// The time for fetching, unless it was there.
+    pub(crate) fetch: Option<Duration>,
+    /// The time for compiling, unless it was there.
+    pub(crate) compile: Option<Duration>,
+}
+
+/// Why there is no module.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The bytes did not come.
+    #[error("fetching binary: {0}")]
+    Fetch(#[from] FetchError),
+    /// The bytes are no module that is let in.
+    #[error("executing wasm: {phase}{0}", phase = phase(.0))]
+    Module(#[from] AdmitError),
+    /// The task that fetched them ended early. Trying again may help.
+    #[error("fetching binary: the fetch was aborted")]
+    Aborted,
+}
+
+/// Why a binary was not fetched. A URL is shown as scheme and host only (W-05).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// The bytes hash to something else.
+    #[error("binary hash mismatch: expected {}, got {}", hex::encode(want.0), hex::encode(got.0))]
+    Hash {
+        /// What the committee signed.
+        want: BinaryHash,
+        /// What came.
+        got: BinaryHash,
+    },
+    /// The other side answers with another status than 200.
+    #[error("{url} answered with status {got}")]
+    Status {
+        /// Where it was asked.
+        url: Url,
+        /// The status.
+        got: u16,
+    },
+    /// The URL leads where binaries may not come from.
+    #[error("{url} is not allowed: {source}")]
+    Policy {
+        /// Where it leads.
+        url: Url,
+        /// The rule.
+        source: PolicyError,
+    },
+    /// No settings say where storage is.
+    #[error("storage credentials not yet provisioned")]
+    NoSettings,
+    /// It took too long.
+    #[error("{url} did not answer in time")]
+    TimedOut {
+        /// Where it was asked.
+        url: Url,
+    },
+    /// The binary is too large.
+    #[error("binary exceeds max size of {limit_bytes} bytes")]
+    TooLarge {
+        /// The size allowed.
+        limit_bytes: u64,
+    },
+    /// No answer came.
+    #[error("{url} cannot be reached")]
+    Unreachable {
+        /// Where it was asked.
+        url: Url,
+    },
+    /// The URL is none.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+}
+
+impl Binaries {
+    pub(crate) fn new(engine: Engine, egress: Arc<Egress>) -> Self {
+        let shared = Shared { engine, egress, cache: Mutex::default(), flights: Mutex::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The module with this hash, fetched from `url` and compiled if it is not there.
+    ///
+    /// Those who ask meanwhile wait for the same fetch, which goes on when the first one leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; failures are not kept.
+    pub(crate) async fn load(
+        &self,
+        hash: BinaryHash,
+        url: &str,
+        settings: Option<Arc<Active>>,
+    ) -> Result<Loaded, LoadError> {
+        let settings = settings.ok_or(FetchError::NoSettings)?;
+        let cache = self.shared.cache(&settings);
+        if let Some(module) = cache.find(&hash) {
+            return Ok(Loaded { module, fetch: None, compile: None });
+        }
+        let mut landed = self.shared.board(hash, |landing| {
+            let (shared, url) = (Arc::clone(&self.shared), url.to_owned());
+            drop(tokio::spawn(async move {
+                let loaded = shared.fly(hash, &url, &settings, &cache).await;
+                // The place is free before anybody hears of it, so that a retry starts anew.
+                shared.flights().remove(&hash);
+                landing.send_replace(Some(loaded));
+            }));
+        });
+        match landed.wait_for(Option::is_some).await {
+            Ok(loaded) => loaded.clone().unwrap_or(Err(LoadError::Aborted)),
+            Err(_task_died) => {
+                self.shared.flights().remove(&hash);
+                Err(LoadError::Aborted)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    egress: Arc<Egress>,
+    cache: Mutex<Option<Cache>>,
+    flights: Mutex<HashMap<BinaryHash, Flight>>,
+}
+
+/// A cache, and the sizes it was made for.
+#[derive(Debug)]
+struct Cache {
+    budget_bytes: u64,
+    limits: BinaryLimits,
+    modules: ModuleCache,
+}
+
+type Flight = watch::Receiver<Option<Result<Loaded, LoadError>>>;
+
+impl Shared {
+    /// The cache for these settings. Settings that change a size begin with an empty one.
+    fn cache(&self, settings: &Active) -> ModuleCache {
+        let budget_bytes = settings.settings.max_cache_bytes;
+        let limits = limits_of(settings.settings.max_binary_bytes);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cache {
+            Some(cache) if (cache.budget_bytes, cache.limits) == (budget_bytes, limits) => {
+                cache.modules.clone()
+            }
+            Some(_) | None => {
+                let modules = ModuleCache::new(self.engine.clone(), limits, budget_bytes);
+                *cache = Some(Cache { budget_bytes, limits, modules: modules.clone() });
+                modules
+            }
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<BinaryHash, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the flight for this hash, or starts one; both in one operation.
+    fn board(
+        &self,
+        hash: BinaryHash,
+        start: impl FnOnce(watch::Sender<Option<Result<Loaded, LoadError>>>),
+    ) -> Flight {
+        let mut flights = self.flights();
+        if let Some(flight) = flights.get(&hash) {
+            return flight.clone();
+        }
+        let (landing, landed) = watch::channel(None);
+        flights.insert(hash, landed.clone());
+        start(landing);
+        landed
+    }
+
+    async fn fly(
+        &self,
+        hash: BinaryHash,
+        url: &str,
+        settings: &Active,
+        cache: &ModuleCache,
+    ) -> Result<Loaded, LoadError> {
+        let start = Instant::now();
+        let binary = self.fetch(hash, url, settings).await?;
+        let fetch = start.elapsed();
+        let module = cache.load(hash, binary).await?;
+        let compile = start.elapsed().saturating_sub(fetch);
+        Ok(Loaded { module, fetch: Some(fetch), compile: Some(compile) })
+    }
+
+    async fn fetch(
+        &self,
+        hash: BinaryHash,
+        url: &str,
+        settings: &Active,
+    ) -> Result<Vec<u8>, FetchError> {
+        let url = Url::parse(url)?;
+        let route = self.egress.policy().of_binary(&url, &settings.storage);
+        let route = route.map_err(|source| FetchError::Policy { url: url.clone(), source })?;
+        let limit_bytes = settings.settings.max_binary_bytes;
+        let limits = ClientLimits {
+            head_bytes: HEAD_BYTES,
+            body_bytes: usize::try_from(base64_bytes(limit_bytes)).unwrap_or(usize::MAX),
+            timeout: settings.settings.binary_fetch_timeout,
+        };
+        let request = get(&url).ok_or(UrlError::Host)?;
+        let response = self.egress.send(Holder::Enclave, &route, request, &limits).await;
+        let response = response.map_err(|error| match error {
+            SendError::Exchange(ExchangeError::BodyTooLong { .. }) => {
+                FetchError::TooLarge { limit_bytes }
+            }
+            SendError::Exchange(ExchangeError::TimedOut) => {
+                FetchError::TimedOut { url: url.clone() }
+            }
+            SendError::Exchange(_) | SendError::Dial(_) => {
+                FetchError::Unreachable { url: url.clone() }
+            }
+        })?;
+        let got = response.status().as_u16();
+        if got != 200 {
+            return Err(FetchError::Status { url, got });
+        }
+        decode(hash, response.into_body(), limit_bytes)
+    }
+}
+
+/// What a binary may weigh: as delivered what the settings say, and decompressed no less (W-60).
+fn limits_of(max_binary_bytes: u64) -> BinaryLimits {
+    let decompressed = BinaryLimits::default().decompressed_bytes;
+    BinaryLimits {
+        compressed_bytes: max_binary_bytes,
+        decompressed_bytes: decompressed.max(max_binary_bytes),
+    }
+}
+
+/// Takes the bytes that hash to `want`: what came, or what came decoded from base64.
+fn decode(want: BinaryHash, body: Bytes, limit_bytes: u64) -> Result<Vec<u8>, FetchError> {
+    let fits = |bytes: &[u8]| {
+        let fits = u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= limit_bytes);
+        if fits { Ok(()) } else { Err(FetchError::TooLarge { limit_bytes }) }
+    };
+    let got = BinaryHash::of(&body);
+    if got == want {
+        fits(&body)?;
+        return Ok(body.into());
+    }
+    let text = std::str::from_utf8(&body).ok().map(str::trim_ascii);
+    let Some(binary) = text.and_then(|text| base64::decode(text).ok()) else {
+        return Err(FetchError::Hash { want, got });
+    };
+    fits(&binary)?;
+    let got = BinaryHash::of(&binary);
+    if got == want { Ok(binary) } else { Err(FetchError::Hash { want, got }) }
+}
+
+fn get(url: &Url) -> Option<Request<Bytes>> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = url.path_and_query().parse().ok()?;
+    let host = HeaderValue::try_from(url.authority()).ok()?;
+    request.headers_mut().insert(header::HOST, host);
+    Some(request)
+}
+
+/// What `bytes` take as base64 text, with what the reference adds to it.
+fn base64_bytes(bytes: u64) -> u64 {
+    bytes.saturating_mul(4).checked_div(3).unwrap_or(bytes).saturating_add(4)
+}
+
+/// Which step the reference would have named.
+fn phase(error: &AdmitError) -> &'static str {
+    match error {
+        AdmitError::Legacy | AdmitError::NoStart | AdmitError::Link(_) => "executing wasm: ",
+        AdmitError::WrongHash
+        | AdmitError::TooLarge(_)
+        | AdmitError::Decompress(_)
+        | AdmitError::Feature(_)
+        | AdmitError::Compile(_)
+        | AdmitError::Memory(_)
+        | AdmitError::Aborted => "creating wasm module: ",
+    }
+}
+
+/// What the headers of storage may take.
+const HEAD_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU32, Ordering},
+};
+
+use enclave_workflow::Capacity;
+use http::Response;
+use transport::socks5::{Profile, Reply};
+
+use super::*;
+use crate::{
+    bridge::{Behind, Bridge},
+    egress::EgressPolicy,
+    settings::SettingsStore,
+};
+
+/// The smallest module that is let in.
+fn module() -> Vec<u8> {
+    wat::parse_str(
+        r#"(module (import "env" "version_v2" (func)) (memory (export "memory") 1)
+           (func (export "_start")))"#,
+    )
+    .unwrap()
+}
+
+fn settings(more: &str) -> Option<Arc<Active>> {
+    let store = SettingsStore::default();
+    let key = "01".repeat(32);
+    let body = format!(
+        r#"{{"storageKey":"{key}","storageServiceUrl":"storage.test:80","gatewayUrl":"g"{more}}}"#
+    );
+    store.inject(body.as_bytes()).unwrap();
+    store.snapshot()
+}
+
+fn binaries(bridge: &Bridge) -> Binaries {
+    let dialer = Arc::new(bridge.dialer.clone());
+    let egress = Egress::new(dialer, EgressPolicy::production()).unwrap();
+    let capacity = Capacity { instances: 1, ..Capacity::default() };
+    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress))
+}
+
+fn serving(body: Vec<u8>) -> Bridge {
+    Bridge::serving(move |_request| Response::new(Bytes::from(body.clone())))
+}
+
+const URL: &str = "http://storage.test/artifacts/hello?signature=hunter2";
+
+async fn refusal(bridge: &Bridge, url: &str, more: &str) -> String {
+    let hash = BinaryHash::of(&module());
+    binaries(bridge).load(hash, url, settings(more)).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_binary_is_taken_as_it_is_or_as_base64() {
+    let binary = module();
+    let hash = BinaryHash::of(&binary);
+    for body in [binary.clone(), base64::encode(&binary).into_bytes()] {
+        let bridge = serving(body);
+        let loaded = binaries(&bridge).load(hash, URL, settings("")).await.unwrap();
+        assert_eq!(loaded.module.hash(), hash);
+        assert!(loaded.fetch.is_some() && loaded.compile.is_some());
+        assert_eq!(bridge.asked(), [(Profile::Configured, "storage.test:80".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn w14_a_module_is_fetched_and_compiled_once() {
+    let served = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&served);
+    let bridge = Bridge::serving(move |_request| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Response::new(Bytes::from(module()))
+    });
+    let binaries = binaries(&bridge);
+    let hash = BinaryHash::of(&module());
+    let load = || binaries.load(hash, URL, settings(""));
+    let (one, two, three) = tokio::join!(load(), load(), load());
+    let one = one.unwrap();
+    assert!(Arc::ptr_eq(&one.module, &two.unwrap().module));
+    assert!(Arc::ptr_eq(&one.module, &three.unwrap().module));
+    let warm = load().await.unwrap();
+    assert!(warm.fetch.is_none() && warm.compile.is_none());
+    assert_eq!(served.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_fetch_goes_on_when_the_one_who_asked_first_leaves() {
+    let served = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&served);
+    let bridge = Bridge::serving(move |_request| {
+        *counted.lock().unwrap() += 1;
+        Response::new(Bytes::from(module()))
+    });
+    let binaries = binaries(&bridge);
+    let hash = BinaryHash::of(&module());
+    let mut first = Box::pin(binaries.load(hash, URL, settings("")));
+    assert!(futures_poll(&mut first).await.is_pending());
+    drop(first);
+    binaries.load(hash, URL, settings("")).await.unwrap();
+    assert_eq!(*served.lock().unwrap(), 1);
+}
+
+/// Polls once.
+async fn futures_poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_binary_of_another_hash_is_refused() {
+    let other = b"another binary".to_vec();
+    let want = hex::encode(BinaryHash::of(&module()).0);
+    let got = hex::encode(BinaryHash::of(&other).0);
+    let text = format!("fetching binary: binary hash mismatch: expected {want}, got {got}");
+    for body in [other.clone(), base64::encode(&other).into_bytes()] {
+        assert_eq!(refusal(&serving(body), URL, "").await, text);
+    }
+}
+
+#[tokio::test]
+async fn a_binary_over_the_limit_is_refused_in_either_form() {
+    let text = "fetching binary: binary exceeds max size of 10 bytes";
+    for body in [module(), base64::encode(&module()).into_bytes(), vec![0; 1_000_000]] {
+        assert_eq!(refusal(&serving(body), URL, r#","maxBinarySize":10"#).await, text);
+    }
+}
+
+#[tokio::test]
+async fn what_hashes_right_and_is_no_module_is_refused() {
+    let body = b"no module".to_vec();
+    let hash = BinaryHash::of(&body);
+    let error = binaries(&serving(body)).load(hash, URL, settings("")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("executing wasm: creating wasm module: "), "{text}");
+
+    let legacy =
+        wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#)
+            .unwrap();
+    let hash = BinaryHash::of(&legacy);
+    let error = binaries(&serving(legacy)).load(hash, URL, settings("")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "executing wasm: executing wasm: cannot execute a legacy dag workflow"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn w05_failures_show_scheme_and_host_only() {
+    let status = Bridge::serving(|_request| {
+        Response::builder().status(403).body(Bytes::from_static(b"signature=hunter2")).unwrap()
+    });
+    let not_found = "fetching binary: http://storage.test answered with status 403";
+    assert_eq!(refusal(&status, URL, "").await, not_found);
+    let hangs = Bridge::new([Behind::Hang]);
+    let late = "fetching binary: http://storage.test did not answer in time";
+    assert_eq!(refusal(&hangs, URL, r#","binaryFetchTimeout":"3s""#).await, late);
+    let refused = Bridge::new([Behind::Refuse(Reply::ConnectionRefused)]);
+    let unreachable = "fetching binary: http://storage.test cannot be reached";
+    assert_eq!(refusal(&refused, URL, "").await, unreachable);
+}
+
+#[tokio::test]
+async fn binaries_from_where_they_may_not_come_are_not_fetched() {
+    let bridge = Bridge::new([]);
+    for (url, rule) in [
+        (
+            "http://elsewhere.test/a?hunter2",
+            "http://elsewhere.test is not allowed: the scheme is not https",
+        ),
+        ("https://10.0.0.1/a", "https://10.0.0.1 is not allowed: the address is not public"),
+        ("https://cdn.test:8443/a", "https://cdn.test is not allowed: port 8443 is not allowed"),
+        ("nonsense", "the scheme of the URL is not http or https"),
+    ] {
+        assert_eq!(refusal(&bridge, url, "").await, format!("fetching binary: {rule}"));
+    }
+    assert!(bridge.asked().is_empty());
+}
+
+#[tokio::test]
+async fn without_settings_nothing_is_fetched() {
+    let bridge = Bridge::new([]);
+    let hash = BinaryHash::of(&module());
+    let error = binaries(&bridge).load(hash, URL, None).await.unwrap_err();
+    assert_eq!(error.to_string(), "fetching binary: storage credentials not yet provisioned");
+}
+
+#[tokio::test]
+async fn a_failed_fetch_may_be_tried_again() {
+    let bridge = Bridge::new([
+        Behind::Refuse(Reply::HostUnreachable),
+        Behind::Serve(Arc::new(|_request| Response::new(Bytes::from(module())))),
+    ]);
+    let binaries = binaries(&bridge);
+    let hash = BinaryHash::of(&module());
+    binaries.load(hash, URL, settings("")).await.unwrap_err();
+    binaries.load(hash, URL, settings("")).await.unwrap();
+}
+
+#[test]
+fn w60_the_size_that_settings_allow_is_the_size_that_is_let_in() {
+    const MIB: u64 = 1024 * 1024;
+    let limits = limits_of(30 * MIB);
+    assert_eq!((limits.compressed_bytes, limits.decompressed_bytes), (30 * MIB, 100 * MIB));
+    assert_eq!(limits_of(200 * MIB).decompressed_bytes, 200 * MIB);
+}
+
+#[tokio::test]
+async fn settings_that_change_no_size_keep_what_is_compiled() {
+    let bridge = serving(module());
+    let binaries = binaries(&bridge);
+    let hash = BinaryHash::of(&module());
+    binaries.load(hash, URL, settings("")).await.unwrap();
+    let kept = binaries.load(hash, URL, settings(r#","requestTimeout":"1s""#)).await.unwrap();
+    assert!(kept.fetch.is_none());
+    let anew = binaries.load(hash, URL, settings(r#","maxCacheBytes":1000000"#)).await.unwrap();
+    assert!(anew.fetch.is_some());
+}

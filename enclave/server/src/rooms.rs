@@ -1,0 +1,210 @@
+//! Rooms 7 to 9: load, open, run. Each takes the previous one by value.
+//!
+//! ```text
+//! Admitted ──load──> Loaded ──open──> Ready ──run──> Finished ──answer──> Answered
+//! ```
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use crypto::secret::Secret;
+use protocol::compute::SignedComputeRequest;
+
+use crate::{
+    admit::{Admitted, room_completed},
+    app::{App, AppError, Program, RunContext},
+    budget::Permit,
+    events::With,
+    keychain::KeyPair,
+    ledger::Slot,
+    open::{OpenSecretError, Opener, in_turn},
+    received::Quorate,
+};
+
+/// A request whose program is there, or why it is not.
+///
+/// An application that cannot run the request is reported by [`Ready::run`]: peers expect shares to
+/// be judged first.
+pub(crate) struct Loaded {
+    admitted: Admitted,
+    program: Result<Box<dyn Program>, AppError>,
+}
+
+/// A request with its secrets open. What follows is the run, at once.
+pub(crate) struct Ready {
+    quorate: Quorate,
+    slot: Slot,
+    key: Arc<KeyPair>,
+    permit: Permit,
+    program: Result<Box<dyn Program>, AppError>,
+    secrets: Vec<(String, Secret)>,
+}
+
+/// A request whose run ended well.
+pub(crate) struct Finished {
+    /// What was agreed on.
+    pub(crate) quorate: Quorate,
+    /// Its place in the ledger.
+    pub(crate) slot: Slot,
+    /// What the application answered.
+    pub(crate) output: Vec<u8>,
+    /// Its room, until the answer is made.
+    pub(crate) permit: Permit,
+}
+
+/// A run that failed, with the place in the ledger that decides whether it may be tried again.
+pub(crate) struct FailedRun {
+    /// Why.
+    pub(crate) error: AppError,
+    /// Its place in the ledger.
+    pub(crate) slot: Slot,
+}
+
+/// Why a request's secrets stay closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// No node sent as many sets of shares as there are ciphertexts.
+    #[error("node {node} has {got} sets of encrypted decryption key shares, expected {want}")]
+    Sets {
+        /// The last node looked at, from 0.
+        node: usize,
+        /// Its sets.
+        got: usize,
+        /// Ciphertexts.
+        want: usize,
+    },
+    /// A ciphertext did not open.
+    #[error(transparent)]
+    Secret(#[from] OpenSecretError),
+    /// The task that opened them ended early.
+    #[error("the shares were not looked at")]
+    Aborted,
+}
+
+impl Admitted {
+    /// Room 7: has the application get ready.
+    pub(crate) async fn load(self, app: &dyn App) -> Loaded {
+        let quorate = &self.quorate;
+        let program = app.load(quorate.batch.get().request(), &quorate.events).await;
+        Loaded { admitted: self, program }
+    }
+}
+
+impl Loaded {
+    /// Room 8: opens the secrets that came with the request.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing happened, so the request may be sent again.
+    pub(crate) async fn open(self, now: SystemTime) -> Result<Ready, OpenError> {
+        let Self { admitted, program } = self;
+        let (quorate, slot, key, permit) = admitted.into_parts();
+        let start = Instant::now();
+        let ciphertexts = quorate.batch.get().request().ciphertexts.as_ref().map_or(0, Vec::len);
+        let secrets = open_all(&quorate, &key, now).await.inspect_err(|error| {
+            let details = With::default().text("error", error.to_string());
+            quorate.events.add("share_aggregation_failed", details);
+        })?;
+        let details = With::default()
+            .seconds("duration_seconds", start.elapsed())
+            .count("num_ciphertexts", ciphertexts);
+        quorate.events.add("shares_combining_completed", details);
+        Ok(Ready { quorate, slot, key, permit, program, secrets })
+    }
+}
+
+impl Ready {
+    /// Room 9: runs the program.
+    ///
+    /// # Errors
+    ///
+    /// [`FailedRun`]; whether it had an effect, the slot knows.
+    pub(crate) async fn run(self) -> Result<Finished, Box<FailedRun>> {
+        let Self { quorate, slot, key, permit, program, secrets } = self;
+        let start = Instant::now();
+        let ran = match program {
+            Err(error) => Err(error),
+            Ok(program) => {
+                let context = RunContext {
+                    batch: Arc::clone(&quorate.batch),
+                    config: Arc::clone(&quorate.config),
+                    key,
+                    secrets,
+                    events: quorate.events.clone(),
+                    effects: slot.effects().clone(),
+                };
+                let ran = program.run(context).await;
+                room_completed(&quorate.events, "run", start.elapsed());
+                ran
+            }
+        };
+        let details = With::default().seconds("duration_seconds", start.elapsed());
+        quorate.events.add("app_execution_completed", details);
+        match ran {
+            Ok(output) => Ok(Finished { quorate, slot, output, permit }),
+            Err(error) => {
+                let details = With::default().error(&error.to_string(), error.status());
+                quorate.events.add("app_execution_failed", details);
+                Err(Box::new(FailedRun { error, slot }))
+            }
+        }
+    }
+}
+
+/// Opens every ciphertext aside: a share takes some hundred microseconds, and there may be many.
+async fn open_all(
+    quorate: &Quorate,
+    key: &Arc<KeyPair>,
+    now: SystemTime,
+) -> Result<Vec<(String, Secret)>, OpenError> {
+    let request = quorate.batch.get().request();
+    let names = request.ciphertext_names.clone().unwrap_or_default();
+    let is_empty = request.ciphertexts.as_ref().is_none_or(Vec::is_empty);
+    let (batch, config, key) =
+        (Arc::clone(&quorate.batch), Arc::clone(&quorate.config), Arc::clone(key));
+    let work = move || {
+        let batch = batch.get();
+        let ciphertexts = batch.request().ciphertexts.as_deref().unwrap_or_default();
+        let nodes = share_sets(batch.signed(), ciphertexts.len())?;
+        let (master, threshold) = (config.master_public_key(), config.threshold());
+        let opener = Opener { key: &key, master, threshold };
+        let open = |(index, (name, ciphertext)): (usize, (String, &protocol::json::Bytes))| {
+            let sealed: Vec<Vec<&[u8]>> = nodes.iter().map(|sets| set(sets, index)).collect();
+            let secret = opener.open(ciphertext.as_slice(), in_turn(&sealed), now)?;
+            Ok((name, secret))
+        };
+        names.into_iter().zip(ciphertexts).enumerate().map(open).collect()
+    };
+    if is_empty {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(OpenError::Aborted))
+}
+
+type ShareSets = [Option<Vec<protocol::json::Bytes>>];
+
+/// The share sets of the nodes that sent one for each ciphertext; shares of all of them count.
+fn share_sets<'r>(
+    signed: impl Iterator<Item = &'r SignedComputeRequest>,
+    want: usize,
+) -> Result<Vec<&'r ShareSets>, OpenError> {
+    let mut nodes = Vec::new();
+    let mut last = OpenError::Sets { node: 0, got: 0, want };
+    for (node, signed) in signed.enumerate() {
+        let sets = signed.request.encrypted_decryption_key_shares.as_deref().unwrap_or_default();
+        if sets.len() == want {
+            nodes.push(sets);
+        } else {
+            last = OpenError::Sets { node, got: sets.len(), want };
+        }
+    }
+    if nodes.is_empty() { Err(last) } else { Ok(nodes) }
+}
+
+/// One node's sealed shares for one ciphertext.
+fn set(sets: &ShareSets, index: usize) -> Vec<&[u8]> {
+    let set = sets.get(index).and_then(Option::as_deref).unwrap_or_default();
+    set.iter().map(protocol::json::Bytes::as_slice).collect()
+}

@@ -1,0 +1,169 @@
+//! `POST /requests`: one request's way through the rooms, and its answer whatever happens.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Instant, SystemTime},
+};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use protocol::{answer::EnclaveErrorResponse, ids::RequestHash, json, limits};
+
+use super::{Core, Held, HoldError, json_answer};
+use crate::{
+    answer::{Answered, ENDPOINT, Unattested, metrics},
+    events::{Events, With},
+    ledger::{Outcome, Slot},
+    received::Received,
+    reject::{Reject, RequestError},
+    rooms::FailedRun,
+};
+
+/// One request on its way.
+#[derive(Clone)]
+struct Journey {
+    core: Arc<Core>,
+    events: Events,
+    started: Instant,
+    /// Of which request, as soon as a quorum agrees on one; for the log.
+    agreed: Arc<OnceLock<RequestHash>>,
+}
+
+/// A failure, with the place in the ledger where there is one.
+struct Stopped {
+    error: RequestError,
+    slot: Option<Slot>,
+}
+
+/// Executes a request and answers it.
+///
+/// Once the body is read, the caller may leave: the request goes on to its outcome, for which others
+/// may wait. A panic on the way ends this request alone.
+pub(super) async fn execute(core: Arc<Core>, request: Request<Body>) -> Response {
+    let events = Events::default();
+    events.add("request_started", With::default().text("endpoint", ENDPOINT));
+    let journey = Journey { core, events, started: Instant::now(), agreed: Arc::default() };
+    let lost = journey.clone();
+    let (status, body) = match journey.accept(request).await {
+        Err(error) => journey.refuse(&error),
+        Ok((held, nonce)) => {
+            let travelling = tokio::spawn(journey.travel(held, nonce));
+            match travelling.await {
+                Ok(answer) => answer,
+                Err(_panicked) => lost.refuse(&RequestError::Panicked),
+            }
+        }
+    };
+    json_answer(status, body)
+}
+
+impl Journey {
+    async fn accept(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(Held, Option<Vec<u8>>), RequestError> {
+        if request.method() != Method::POST {
+            return Err(RequestError::Method);
+        }
+        let nonce = match request.headers().get(NONCE_HEADER) {
+            None => None,
+            Some(value) => Some(hex::decode(value).map_err(|_digit| RequestError::Nonce)?),
+        };
+        let held = self.core.bodies.hold(request, limits::INBOUND_BODY_BYTES).await;
+        let held = held.map_err(|error| match error {
+            HoldError::Body(error) => RequestError::Body(error),
+            HoldError::Flooded => RequestError::Flooded,
+        })?;
+        Ok((held, nonce))
+    }
+
+    /// Gives status and body, whatever happens.
+    async fn travel(self, held: Held, nonce: Option<Vec<u8>>) -> (StatusCode, Bytes) {
+        match self.through_rooms(held, nonce).await {
+            Ok(Answered { status, body }) => {
+                let request = self.agreed.get().map(tracing::field::display);
+                tracing::info!(request, status = status.as_u16(), "request answered");
+                (status, body)
+            }
+            Err(Stopped { error, slot }) => {
+                let (status, body) = self.refuse(&error);
+                if let Some(slot) = slot {
+                    let outcome = Outcome { status: status.as_u16(), body: body.clone() };
+                    slot.fail(outcome, self.now());
+                }
+                (status, body)
+            }
+        }
+    }
+
+    async fn through_rooms(&self, held: Held, nonce: Option<Vec<u8>>) -> Result<Answered, Stopped> {
+        let core = &*self.core;
+        let received = Received::decode(&held.bytes, self.events.clone())?;
+        // The typed batch has what is needed of the text.
+        drop(held);
+        let quorate = received.agree(core.config.snapshot())?;
+        let _first = self.agreed.set(quorate.batch.get().hash());
+        let admitted = core.gate.admit(quorate, &*core.app, self.now()).await?;
+        let loaded = admitted.load(&*core.app).await;
+        let ready = loaded.open(self.now()).await?;
+        let finished = ready.run().await?;
+        let now = || self.now();
+        Ok(finished.answer(&core.notary, nonce.as_deref(), self.started, now).await?)
+    }
+
+    /// The JSON of a refusal, which reports the end of the request too.
+    fn refuse(&self, error: &RequestError) -> (StatusCode, Bytes) {
+        let reject = Reject::from(error);
+        let (status, code) = (reject.status.as_u16(), reject.code);
+        let request = self.agreed.get().map(tracing::field::display);
+        tracing::info!(request, status, code, "request refused");
+        let details = With::default()
+            .text("endpoint", ENDPOINT)
+            .text("outcome", "error")
+            .count("status_code", reject.status.as_u16())
+            .seconds("duration_seconds", self.started.elapsed());
+        self.events.add("request_completed", details);
+        (reject.status, body(&reject, &self.events))
+    }
+
+    fn now(&self) -> SystemTime {
+        self.core.clock.now()
+    }
+}
+
+/// The error body of v1 with two members behind it that v1 ignores (W-13).
+fn body(reject: &Reject, events: &Events) -> Bytes {
+    let (metrics, metric_events) = metrics(events);
+    let response = EnclaveErrorResponse { error: reject.text.clone(), metrics, metric_events };
+    let mut body = json::to_vec(&response);
+    let _brace = body.pop();
+    let Reject { code, is_retryable, .. } = reject;
+    let more = format!(r#","code":"{code}","retryable":{is_retryable}}}"#);
+    body.extend_from_slice(more.as_bytes());
+    body.push(b'\n');
+    body.into()
+}
+
+impl<E: Into<RequestError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), slot: None }
+    }
+}
+
+impl From<Box<FailedRun>> for Stopped {
+    fn from(failed: Box<FailedRun>) -> Self {
+        let FailedRun { error, slot } = *failed;
+        Self { error: error.into(), slot: Some(slot) }
+    }
+}
+
+impl From<Box<Unattested>> for Stopped {
+    fn from(unattested: Box<Unattested>) -> Self {
+        let Unattested { error, slot } = *unattested;
+        Self { error: error.into(), slot: Some(slot) }
+    }
+}
+
+/// The caller's challenge, in hexadecimal digits (profile v2).
+const NONCE_HEADER: &str = "x-attestation-nonce";

@@ -1,0 +1,297 @@
+//! The application that runs workflows (enclave-and-host 8).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use enclave_workflow::{
+    Capacity, EnclaveTee, Engine, EngineError, Limits, Module, Request, Restricted, RunError,
+    Services, satisfies,
+};
+use protocol::{
+    clock::Clock,
+    compute::{self, ComputeRequest},
+    ids::Owner,
+    limits,
+    messages::{
+        self, Described as _,
+        confidential_workflow::WorkflowExecution,
+        sdk::{ExecutionResult, TeeType},
+    },
+    proto,
+    relay::Caller,
+};
+use tokio_util::sync::CancellationToken;
+use transport::BoxFuture;
+
+use crate::{
+    admit::room_completed,
+    app::{App, AppError, Program, RunContext, SettingsProblem, SettingsRefused},
+    binary::{Binaries, LoadError, Loaded},
+    budget::{Budget, Claim},
+    dispatch::Dispatch,
+    egress::Egress,
+    events::{Events, With},
+    execution::{Execution, ExecutionError},
+    gateway::GatewayClient,
+    notary::Notary,
+    remote::{Relay, Remote},
+    settings::{Active, InjectError, SettingsStore},
+};
+
+/// Runs workflows.
+#[derive(Debug)]
+pub(crate) struct Workflows {
+    tools: Arc<Tools>,
+    settings: SettingsStore,
+    binaries: Binaries,
+}
+
+/// What every run uses.
+struct Tools {
+    engine: Engine,
+    egress: Arc<Egress>,
+    remote: Arc<Remote>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Tools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// A workflow that is ready to run once.
+struct Prepared {
+    tools: Arc<Tools>,
+    settings: Arc<Active>,
+    execution: Execution,
+    module: Arc<Module>,
+}
+
+/// Why a workflow did not run. The texts are those peers match on (8.2).
+#[derive(Debug, thiserror::Error)]
+enum WorkflowError {
+    /// The request asks for another application.
+    #[error("invalid app ID: expected {}, got {got}", compute::APP_ID)]
+    App {
+        /// What it asks for, cut to [`APP_ID_CHARS`]: public data.
+        got: String,
+    },
+    /// The public data is no execution.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    /// The binary is not there.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The execution must not run in an enclave like this.
+    #[error("this TEE doesn't meet the requirements of the workflow")]
+    Requirements,
+    /// What the workflow answered cannot be written.
+    #[error("marshalling workflow response: the result is malformed")]
+    Response,
+    /// The run has no outcome.
+    #[error("executing wasm: executing wasm: {0}")]
+    Run(#[from] RunError),
+}
+
+impl Workflows {
+    /// Makes the application, with an engine for as many runs as the budget has room for.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`], if wasmtime cannot work here.
+    pub(crate) fn new(
+        budget: &Budget,
+        egress: Arc<Egress>,
+        notary: Notary,
+        clock: Arc<dyn Clock>,
+        attempt_timeout: Duration,
+    ) -> Result<Self, EngineError> {
+        let instances = budget.fits(RUN_BYTES).min(MOST_INSTANCES);
+        let instances = u32::try_from(instances).unwrap_or(1);
+        let engine = Engine::new(Capacity { instances, ..Capacity::default() })?;
+        let gateway = GatewayClient::new(Arc::clone(&egress));
+        let remote = Arc::new(Remote { gateway, notary, attempt_timeout });
+        let binaries = Binaries::new(engine.clone(), Arc::clone(&egress));
+        let tools = Arc::new(Tools { engine, egress, remote, clock });
+        Ok(Self { tools, settings: SettingsStore::default(), binaries })
+    }
+
+    async fn prepare(
+        &self,
+        request: &ComputeRequest,
+        events: &Events,
+    ) -> Result<Prepared, WorkflowError> {
+        if request.app_id != compute::APP_ID {
+            let got = request.app_id.chars().take(APP_ID_CHARS).collect();
+            return Err(WorkflowError::App { got });
+        }
+        let execution = Execution::decode(request.public_data.as_slice())?;
+        // Judged before anything is fetched (W-17); the region is for the DON to judge.
+        let tee = EnclaveTee { tee_type: TeeType::AwsNitro.into() };
+        if !satisfies(execution.requirements.as_deref(), Some(&tee)).unwrap_or(false) {
+            return Err(WorkflowError::Requirements);
+        }
+        let settings = self.settings.snapshot();
+        let url = &execution.message.binary_url;
+        let loaded = self.binaries.load(execution.binary_hash, url, settings.clone()).await?;
+        let Loaded { module, fetch, compile } = loaded;
+        for (room, spent) in [("fetch", fetch), ("compile", compile)] {
+            room_completed(events, room, spent.unwrap_or_default());
+        }
+        // Without settings nothing was loaded.
+        let settings = settings.ok_or(LoadError::Aborted)?;
+        Ok(Prepared { tools: Arc::clone(&self.tools), settings, execution, module })
+    }
+}
+
+impl App for Workflows {
+    fn claim(&self, request: &ComputeRequest) -> Claim {
+        let execution = messages::decode::<WorkflowExecution>(request.public_data.as_slice());
+        let owner = execution.map(|execution| execution.owner).unwrap_or_default();
+        Claim { owner: Owner::normalised(&owner), bytes: RUN_BYTES }
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        self.settings.snapshot()?.grace
+    }
+
+    fn load<'a>(
+        &'a self,
+        request: &'a ComputeRequest,
+        events: &'a Events,
+    ) -> BoxFuture<'a, Result<Box<dyn Program>, AppError>> {
+        Box::pin(async move {
+            let prepared = self.prepare(request, events).await;
+            prepared.map(|program| Box::new(program) as Box<dyn Program>).map_err(Into::into)
+        })
+    }
+
+    fn inject(&self, body: &[u8]) -> Result<(), SettingsRefused> {
+        self.settings.inject(body).map_err(|error| match error {
+            InjectError::Empty => SettingsRefused::Empty,
+            InjectError::Gateway { .. } | InjectError::Settings(_) | InjectError::Storage(_) => {
+                SettingsRefused::Invalid(SettingsProblem::new(&error))
+            }
+        })
+    }
+}
+
+impl Program for Prepared {
+    fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
+        Box::pin(async move { self.execute(context).await.map_err(Into::into) })
+    }
+}
+
+impl Prepared {
+    async fn execute(self, context: RunContext) -> Result<Vec<u8>, WorkflowError> {
+        let Self { tools, settings, execution, module } = self;
+        let RunContext { batch, config, key, secrets, events, effects } = context;
+        // A workflow fetches its secrets itself; those that came with the request are not for it.
+        drop(secrets);
+        let message = &execution.message;
+        let started = With::default().text("workflow_id", message.workflow_id.as_str());
+        events.add("workflow_execute_started", started);
+        let limits = limits_of(&settings);
+        let relay = Relay {
+            remote: Arc::clone(&tools.remote),
+            settings,
+            config,
+            caller: Caller::from(message),
+            batch,
+            key,
+            events: events.clone(),
+        };
+        let dispatch = Dispatch {
+            relay,
+            egress: Arc::clone(&tools.egress),
+            clock: Arc::clone(&tools.clock),
+            started: Instant::now(),
+            events,
+            effects,
+        };
+        let services: Arc<dyn Services> = Arc::new(dispatch);
+        let services: Arc<dyn Services> = match &message.restrictions {
+            Some(restrictions) => Arc::new(Restricted::new(services, restrictions)),
+            None => services,
+        };
+        let request = Request::new(execution.execute, message.workflow_id.as_str());
+        // Nobody cancels a run whose outcome others may wait for; its limits end it.
+        let cancel = CancellationToken::new();
+        let outcome = tools.engine.run(&module, request, services, &limits, &cancel).await?;
+        response(&outcome.encoded).ok_or(WorkflowError::Response)
+    }
+}
+
+impl From<WorkflowError> for AppError {
+    fn from(error: WorkflowError) -> Self {
+        use RunError::{
+            Deadline, Engine, Exited, Link, NoResponse, Panicked, ResultTooLarge, Trap,
+        };
+        let (status, code) = match &error {
+            WorkflowError::App { .. } => (400, "unknown_app"),
+            WorkflowError::Execution(_) => (400, "invalid_execution"),
+            WorkflowError::Requirements => (400, "requirements_not_met"),
+            WorkflowError::Load(LoadError::Fetch(_) | LoadError::Aborted) => {
+                return Self::new(&error, 502, "binary_unavailable").retryable();
+            }
+            WorkflowError::Load(LoadError::Module(_)) => (500, "binary_refused"),
+            WorkflowError::Response => (500, "workflow_failed"),
+            WorkflowError::Run(run) => match run {
+                Deadline => (504, "deadline_exceeded"),
+                RunError::Request(_) => (400, "invalid_execution"),
+                Link(_) | Exited(_) | Trap(_) | NoResponse | ResultTooLarge { .. } => {
+                    (500, "workflow_failed")
+                }
+                Panicked(_) | Engine(_) => (500, "internal"),
+            },
+        };
+        Self::new(&error, status, code)
+    }
+}
+
+/// The encoded `ConfidentialWorkflowResponse` around an encoded result, whose unknown fields stay.
+fn response(result: &[u8]) -> Option<Vec<u8>> {
+    let result = proto::canonical(ExecutionResult::schema(), result).ok()?;
+    let mut response = Vec::with_capacity(result.len().saturating_add(6));
+    prost::encoding::bytes::encode(SDK_EXECUTION_RESULT, &result, &mut response);
+    Some(response)
+}
+
+fn limits_of(settings: &Active) -> Limits {
+    let timeout = settings.settings.execution_timeout.unwrap_or(limits::EXECUTION_TIMEOUT);
+    Limits { timeout, unread_bytes: UNREAD_BYTES, ..Limits::default() }
+}
+
+/// What a run may take beside the enclave's own memory: the guest's pages, answers nobody has read
+/// yet, its result in three forms, and its events.
+const RUN_BYTES: u64 =
+    limits::WORKFLOW_MEMORY_BYTES + UNREAD_BYTES + 3 * 8 * 1024 * 1024 + 4 * 1024 * 1024;
+
+/// Answers that a workflow has asked for and not read.
+const UNREAD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Instances for which address space is set aside, on the largest machine.
+const MOST_INSTANCES: u64 = 256;
+
+/// Field of `ConfidentialWorkflowResponse`.
+const SDK_EXECUTION_RESULT: u32 = 2;
+
+/// What is shown of an application id that is none.
+const APP_ID_CHARS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_wrapped_with_what_is_unknown_in_it() {
+        // error: "no", then an unknown field 100.
+        let result = b"\xa0\x06\x01\x12\x02no";
+        assert_eq!(response(result).unwrap(), b"\x12\x07\x12\x02no\xa0\x06\x01");
+        assert_eq!(response(b"").unwrap(), b"\x12\x00");
+        assert_eq!(response(b"\x12\x09no"), None);
+    }
+}
