@@ -13,6 +13,7 @@ mod supervisor;
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -59,6 +60,10 @@ pub(crate) struct Devnet {
     /// Set the enclave's clock off by so many seconds, to see stale documents refused.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_offset: i64,
+    /// What the enclave is told as its gateway instead of the gateway itself: a proxy of yours, to
+    /// record or to meddle with what relay nodes answer.
+    #[arg(long, value_name = "ADDRESS")]
+    gateway_through: Option<SocketAddr>,
     /// The emulated enclave's program; without it, `enclave-emulator` beside this program.
     #[arg(long, value_name = "FILE")]
     emulator: Option<PathBuf>,
@@ -131,6 +136,7 @@ impl Devnet {
             programs,
             log: self.log,
             clock_offset_s: self.clock_offset,
+            gateway_through: self.gateway_through,
             vsock: *candidates.first().ok_or_else(none)?,
             measurements: None,
             bound: BTreeMap::new(),

@@ -83,6 +83,8 @@ pub(crate) struct Plan {
     pub(crate) log: String,
     /// How far the enclave's clock is off, in seconds.
     pub(crate) clock_offset_s: i64,
+    /// The enclave's gateway, if it is not the gateway itself.
+    pub(crate) gateway_through: Option<SocketAddr>,
     /// The emulated vsock addresses.
     pub(crate) vsock: Vsock,
     /// The image of the enclave, once it is known.

@@ -1,6 +1,6 @@
 //! What each process is told.
 
-use std::{ffi::OsString, io, path::Path};
+use std::{ffi::OsString, io, net::SocketAddr, path::Path};
 
 use attestation::Measurements;
 use serde_json::{Value, json};
@@ -19,10 +19,13 @@ impl Plan {
         let config = self.configure(spec, &self.bridge_config())?;
         spec.argue(["bridge".into(), "--config".into(), config]);
         spec.argue(["--dangerous-trust-root".into(), self.root_file().into_os_string()]);
-        for (role, name) in
-            [(Role::Gateway, "users"), (Role::Workflows, "workflows"), (Role::Echo, "echo")]
-        {
-            spec.argue(["--dangerous-allow", &self.address(role, name).to_string()]);
+        let allowed = [
+            self.enclaves_gateway(),
+            self.address(Role::Workflows, "workflows"),
+            self.address(Role::Echo, "echo"),
+        ];
+        for address in allowed {
+            spec.argue(["--dangerous-allow", &address.to_string()]);
         }
         spec.environment = self.emulation();
         spec.listens = &["egress", "nodes", "operator"];
@@ -30,7 +33,7 @@ impl Plan {
     }
 
     fn bridge_config(&self) -> Value {
-        let gateway = self.address(Role::Gateway, "users");
+        let gateway = self.enclaves_gateway();
         let set = self.measurements.iter().map(Measurements::to_registry_json);
         let sets: Vec<Value> = set.filter_map(|set| serde_json::from_str(&set).ok()).collect();
         json!({
@@ -166,6 +169,11 @@ impl Plan {
         spec.argue(["--certificate".into(), key(keys::ECHO_CERTIFICATE)]);
         spec.argue(["--key".into(), key(keys::ECHO_KEY)]);
         spec.listens = &["echo"];
+    }
+
+    /// Where the enclave's relay calls go.
+    fn enclaves_gateway(&self) -> SocketAddr {
+        self.gateway_through.unwrap_or_else(|| self.address(Role::Gateway, "users"))
     }
 
     fn emulation(&self) -> Vec<(&'static str, String)> {

@@ -21,6 +21,7 @@ fn plan(faults: &[&str]) -> (Plan, tempfile::TempDir) {
         programs: Programs { enclavectl: "/bin/ctl".into(), emulator: "/bin/emulator".into() },
         log: "info".to_owned(),
         clock_offset_s: 0,
+        gateway_through: None,
         vsock: Vsock::of(16).unwrap(),
         measurements: Measurements::new(pcr("01"), pcr("02"), pcr("03")).ok(),
         bound: BTreeMap::new(),
@@ -144,4 +145,13 @@ fn an_enclave_whose_clock_is_right_is_told_nothing_about_it() {
     assert_eq!(offset(&plan), None);
     plan.clock_offset_s = -600;
     assert_eq!(offset(&plan).as_deref(), Some("-600"));
+}
+
+#[test]
+fn the_enclave_asks_a_proxy_where_one_is_named() {
+    let (mut plan, _folder) = plan(&[]);
+    plan.gateway_through = Some("127.0.0.1:9".parse().unwrap());
+    let spec = plan.spec(Role::Bridge).unwrap();
+    assert!(arguments(&spec).windows(2).any(|pair| pair == ["--dangerous-allow", "127.0.0.1:9"]));
+    assert!(config(&plan, Role::Bridge).contains("http://127.0.0.1:9"));
 }
