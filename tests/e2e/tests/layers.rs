@@ -19,9 +19,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("enclave-server", &["attestation", "crypto", "enclave-workflow", "protocol", "transport"]),
     ("enclave-emulator", &["attestation", "enclave-server", "protocol", "testkit", "transport"]),
     ("enclave-sdk", &["protocol"]),
-    ("host-bridge", SHARED),
-    ("host-gateway", SHARED),
-    ("host-relay", SHARED),
+    ("host-config", &[]),
+    ("host-bridge", ROLE),
+    ("host-gateway", ROLE),
+    ("host-relay", ROLE),
     (
         "host-cli",
         &[
@@ -39,6 +40,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 const SHARED: &[&str] = &["attestation", "crypto", "protocol", "transport"];
+
+const ROLE: &[&str] = &["attestation", "crypto", "host-config", "protocol", "transport"];
 
 /// Crates that the test crates alone may use, and who may use `testkit` in its tests.
 const TESTED_WITHOUT_TESTKIT: &[&str] = &["crypto", "attestation", "protocol", "transport"];

@@ -55,21 +55,27 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use attestation::Measurements;
 use crypto::{secret::Secret, sign::SignerKey};
+use host_config::ConfigError::Rule;
 use protocol::{
     config::{Config as CheckedConfig, EnclaveConfig},
     limits,
 };
-use toml::Value;
 
-mod error;
-mod keys;
+mod rule;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ConfigError, ConfigErrors};
+pub use rule::RuleError;
 
-use self::keys::Keys;
 use crate::{batch::BatchLimits, egress::EgressLimits, enclave::Images};
+
+/// Everything that is wrong with a configuration.
+pub type ConfigErrors = host_config::ConfigErrors<RuleError>;
+
+/// One thing that is wrong with a configuration.
+pub type ConfigError = host_config::ConfigError<RuleError>;
+
+type Keys = host_config::Keys<RuleError>;
 
 /// A configuration that can work.
 #[derive(Clone, Debug)]
@@ -141,74 +147,62 @@ fn read(keys: &mut Keys) -> Option<Config> {
     let enclave = enclave(keys);
     let batch = batch(keys);
     let egress = egress(keys);
-    let shutdown = keys.millis("shutdown_ms", (1, 600_000), limits::HOST_SHUTDOWN);
+    let shutdown = keys.millis_or("shutdown_ms", (1, 600_000), limits::HOST_SHUTDOWN);
     Some(Config {
         nodes: nodes?,
         operator_listen: operator_listen?,
         enclave: enclave?,
-        batch: batch?,
-        egress: egress?,
+        batch,
+        egress,
         shutdown,
     })
 }
 
 fn listeners(keys: &mut Keys) -> (Option<Nodes>, Option<SocketAddr>) {
     let address = |text: &str| text.parse::<SocketAddr>().ok();
-    let listen = keys.text("nodes.listen", "an address such as \"0.0.0.0:8080\"", None, address);
-    let max_connections = keys.number("nodes.max_connections", (1, 65_536), 512);
-    let max_body_bytes = keys.number("nodes.max_body_bytes", (1024, MIB * 64), MIB * 64);
-    let body_budget_bytes = keys.number("nodes.body_budget_bytes", (MIB, MIB * 65_536), MIB * 256);
-    let nodes = || {
-        Some(Nodes {
-            listen: listen?,
-            max_connections: max_connections?,
-            max_body_bytes: max_body_bytes?,
-            body_budget_bytes: body_budget_bytes?,
-        })
-    };
+    let listen = keys.text("nodes.listen", "an address such as \"0.0.0.0:8080\"", address);
+    let max_connections = keys.number_or("nodes.max_connections", (1, 65_536), 512);
+    let max_body_bytes = keys.number_or("nodes.max_body_bytes", (1024, MIB * 64), MIB * 64);
+    let body_budget_bytes =
+        keys.number_or("nodes.body_budget_bytes", (MIB, MIB * 65_536), MIB * 256);
+    let nodes =
+        listen.map(|listen| Nodes { listen, max_connections, max_body_bytes, body_budget_bytes });
 
     let default = SocketAddr::from(([127, 0, 0, 1], 8081));
     let want = "an address such as \"127.0.0.1:8081\"";
-    let mut operator = keys.text("operator.listen", want, Some(default), address);
+    let mut operator = keys.text_or("operator.listen", want, default, address);
     if operator.is_some_and(|address| !address.ip().is_loopback()) {
-        operator = keys.refuse(ConfigError::OperatorExposed);
+        operator = keys.refuse(Rule(RuleError::OperatorExposed));
     }
     // Port 0 is a different one each time.
     if listen
         .is_some_and(|nodes| nodes.port() != 0 && operator.map(|o| o.port()) == Some(nodes.port()))
     {
-        operator = keys.refuse(ConfigError::SamePort);
+        operator = keys.refuse(Rule(RuleError::SamePort));
     }
-    (nodes(), operator)
+    (nodes, operator)
 }
 
 fn enclave(keys: &mut Keys) -> Option<Enclave> {
-    let cid = keys.number("enclave.cid", (4, LAST_VSOCK), 16);
-    let port = keys.number("enclave.port", (1, LAST_VSOCK), 5000);
-    let egress_port = keys.number("enclave.egress_port", (1, LAST_VSOCK), 5001);
-    let poll = keys.millis("enclave.poll_ms", (100, 60_000), Duration::from_secs(10));
+    let cid = keys.number_or("enclave.cid", (4, LAST_VSOCK), 16);
+    let port = keys.number_or("enclave.port", (1, LAST_VSOCK), 5000);
+    let egress_port = keys.number_or("enclave.egress_port", (1, LAST_VSOCK), 5001);
+    let poll = keys.millis_or("enclave.poll_ms", (100, 60_000), Duration::from_secs(10));
     let longest = Duration::from_secs(12 * 60);
-    let request_timeout = keys.millis("enclave.request_timeout_ms", (1000, 3_600_000), longest);
+    let request_timeout = keys.millis_or("enclave.request_timeout_ms", (1000, 3_600_000), longest);
     let want = "PCR0, PCR1 and PCR2 of an image, each 96 hexadecimal digits and not zero";
-    let images = keys.list("enclave.measurements", want, measurements).and_then(|mut images| {
+    let images = keys.list("enclave.measurements", want, |image| {
+        Measurements::parse(image.to_string().as_bytes()).ok()
+    });
+    let images = images.and_then(|mut images| {
         let first = (!images.is_empty()).then(|| images.remove(0))?;
         Some(Images { first, others: images })
     });
     let config = if keys.has("enclave.config") { enclave_config(keys) } else { None };
-    let settings = keys.table("enclave.settings").and_then(|table| match json(table.into()) {
-        Some(object) => Some(Arc::new(Secret::new(object.to_string().into_bytes()))),
-        None => keys.refuse(ConfigError::Form { key: "enclave.settings", want: "a JSON object" }),
-    });
-    Some(Enclave {
-        cid: cid?,
-        port: port?,
-        egress_port: egress_port?,
-        poll,
-        request_timeout,
-        images: images?,
-        config,
-        settings,
-    })
+    let settings = keys.object("enclave.settings");
+    let settings = settings.map(|object| Arc::new(Secret::new(object.to_string().into_bytes())));
+    let images = images?;
+    Some(Enclave { cid, port, egress_port, poll, request_timeout, images, config, settings })
 }
 
 fn enclave_config(keys: &mut Keys) -> Option<EnclaveConfig> {
@@ -218,11 +212,11 @@ fn enclave_config(keys: &mut Keys) -> Option<EnclaveConfig> {
     });
     let want = "the vault's TDH2 key, a JSON text";
     let key = "enclave.config.master_public_key";
-    let master_public_key = keys.text(key, want, None, |text| Some(text.as_bytes().to_vec()));
+    let master_public_key = keys.text(key, want, |text| Some(text.as_bytes().to_vec()));
     let want = "how many shares open a secret";
-    let t = keys.required_number("enclave.config.t", (1, i64::from(u16::MAX)), want);
+    let t = keys.number("enclave.config.t", (1, u16::MAX.into()), want);
     let want = "how many nodes may be faulty";
-    let f = keys.required_number("enclave.config.f", (0, i64::from(u16::MAX)), want);
+    let f = keys.number("enclave.config.f", (0, u16::MAX.into()), want);
     let signers = signers?.iter().map(|key| key.as_bytes().as_slice().into()).collect();
     let config = EnclaveConfig {
         signers: Some(signers),
@@ -232,58 +226,44 @@ fn enclave_config(keys: &mut Keys) -> Option<EnclaveConfig> {
     };
     match CheckedConfig::check(config) {
         Ok(checked) => Some(checked.wire().clone()),
-        Err(error) => keys.refuse(error.into()),
+        Err(error) => keys.refuse(Rule(error.into())),
     }
 }
 
-fn batch(keys: &mut Keys) -> Option<BatchLimits> {
-    let quorum_timeout = keys.millis("batch.quorum_timeout_ms", (1, 299_999), limits::BATCH_WINDOW);
-    let require_bft_quorum = keys.flag("batch.require_bft_quorum", false);
+fn batch(keys: &mut Keys) -> BatchLimits {
     // Validators refuse a document older than five minutes; one minute is left for the way (W-59).
-    let result_age = keys.millis("batch.result_age_ms", (0, 240_000), Duration::from_secs(240));
-    let results_bytes = keys.number("batch.results_bytes", (0, MIB * 65_536), MIB * 256);
-    let pending_per_signer = keys.number("batch.pending_per_signer", (1, 1_000_000), 256);
-    let per_signer = "batch.pending_bytes_per_signer";
-    let pending_bytes_per_signer = keys.number(per_signer, (MIB, MIB * 65_536), MIB * 128);
-    let pending_bytes = keys.number("batch.pending_bytes", (MIB, MIB * 65_536), MIB * 512);
-    Some(BatchLimits {
-        quorum_timeout,
-        require_bft_quorum,
-        result_age,
-        results_bytes: results_bytes?,
-        pending_per_signer: pending_per_signer?,
-        pending_bytes_per_signer: pending_bytes_per_signer?,
-        pending_bytes: pending_bytes?,
-    })
+    let oldest_ms = 240_000;
+    let (small, large) = (MIB, MIB * 65_536);
+    BatchLimits {
+        quorum_timeout: keys.millis_or(
+            "batch.quorum_timeout_ms",
+            (1, 299_999),
+            limits::BATCH_WINDOW,
+        ),
+        require_bft_quorum: keys.flag_or("batch.require_bft_quorum", false),
+        result_age: keys.millis_or(
+            "batch.result_age_ms",
+            (0, oldest_ms),
+            Duration::from_millis(oldest_ms),
+        ),
+        results_bytes: keys.number_or("batch.results_bytes", (0, large), MIB * 256),
+        pending_per_signer: keys.number_or("batch.pending_per_signer", (1, 1_000_000), 256),
+        pending_bytes_per_signer: keys.number_or(
+            "batch.pending_bytes_per_signer",
+            (small, large),
+            MIB * 128,
+        ),
+        pending_bytes: keys.number_or("batch.pending_bytes", (small, large), MIB * 512),
+    }
 }
 
-fn egress(keys: &mut Keys) -> Option<EgressLimits> {
-    let tunnels = keys.number("egress.max_tunnels", (1, 65_536), 1024);
-    let idle = keys.millis("egress.idle_ms", (1000, 3_600_000), Duration::from_secs(600));
-    Some(EgressLimits { tunnels: tunnels?, idle, ..EgressLimits::default() })
+fn egress(keys: &mut Keys) -> EgressLimits {
+    let tunnels = keys.number_or("egress.max_tunnels", (1, 65_536), 1024);
+    let idle = keys.millis_or("egress.idle_ms", (1000, 3_600_000), Duration::from_secs(600));
+    EgressLimits { tunnels, idle, ..EgressLimits::default() }
 }
 
-fn measurements(value: Value) -> Option<Measurements> {
-    Measurements::parse(json(value)?.to_string().as_bytes()).ok()
-}
-
-/// The same value in JSON, which has no dates and no infinite numbers.
-fn json(value: Value) -> Option<serde_json::Value> {
-    Some(match value {
-        Value::String(text) => text.into(),
-        Value::Integer(number) => number.into(),
-        Value::Float(number) => serde_json::Number::from_f64(number)?.into(),
-        Value::Boolean(flag) => flag.into(),
-        Value::Datetime(_) => return None,
-        Value::Array(list) => list.into_iter().map(json).collect::<Option<Vec<_>>>()?.into(),
-        Value::Table(table) => {
-            let members = table.into_iter().map(|(key, value)| Some((key, json(value)?)));
-            serde_json::Value::Object(members.collect::<Option<_>>()?)
-        }
-    })
-}
-
-const MIB: i64 = 1024 * 1024;
+const MIB: usize = 1024 * 1024;
 
 /// The last context id and port of vsock; the number after it means any.
-const LAST_VSOCK: i64 = 0xffff_fffe;
+const LAST_VSOCK: u32 = 0xffff_fffe;

@@ -118,7 +118,7 @@ fn a_text_that_is_no_toml_is_refused_by_its_line_and_not_repeated() {
 #[test]
 fn no_image_is_not_an_image() {
     let none = LEAST.replace("[{ pcr0 = \"PCR\", pcr1 = \"PCR\", pcr2 = \"PCR\" }]", "[]");
-    assert_eq!(error(&none), "enclave.measurements is not a list");
+    assert_eq!(error(&none), "enclave.measurements is not a list of one or more");
     assert!(
         error("[nodes]\nlisten = \"0.0.0.0:1\"").starts_with("enclave.measurements is missing")
     );

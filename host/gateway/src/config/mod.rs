@@ -27,9 +27,10 @@
 //!
 //! Only `listen`, `gateway_id` and `members` have no default; those above are the others'.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use crypto::sign::SignerKey;
+use host_config::Keys;
 use protocol::{
     ids::FaultBound,
     limits::{
@@ -38,18 +39,14 @@ use protocol::{
     },
     link::GATEWAY_ID_BYTES,
 };
-use serde_json::Value;
 
-mod error;
-mod keys;
 mod relay;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ConfigError, ConfigErrors};
+pub use host_config::{ConfigError, ConfigErrors};
 pub use relay::Relay;
 
-use self::keys::Keys;
 use crate::handler::{self, NodeId, Rate};
 
 /// A configuration that can work.
@@ -109,23 +106,10 @@ impl Config {
     /// [`ConfigErrors`] with everything that is unknown, missing or impossible; only a text that is
     /// no TOML is not read further.
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
-        let table: Value = toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let before = text.as_bytes().iter().take(start);
-            let line = before.filter(|byte| **byte == b'\n').count().saturating_add(1);
-            ConfigErrors::new(vec![ConfigError::Syntax { line }])
-        })?;
-        let mut errors = Vec::new();
-        let mut keys = Keys::new(Some(table), "", &mut errors);
-        let (users, nodes, relay) = (keys.take("users"), keys.take("nodes"), keys.take("relay"));
-        keys.end();
-        let relay = Relay::read(relay, &mut errors);
-        let users = Users::read(users, &relay, &mut errors);
-        let nodes = Nodes::read(nodes, &mut errors);
-        match (users, nodes) {
-            (Some(users), Some(nodes)) if errors.is_empty() => Ok(Self { users, nodes, relay }),
-            _ => Err(ConfigErrors::new(errors)),
-        }
+        let mut keys = Keys::new(text)?;
+        let relay = Relay::read(&mut keys);
+        let (users, nodes) = (Users::read(&mut keys, &relay), Nodes::read(&mut keys));
+        keys.finish(users.zip(nodes).map(|(users, nodes)| Self { users, nodes, relay }))
     }
 
     /// What the handler is told.
@@ -145,17 +129,17 @@ impl Config {
 }
 
 impl Users {
-    fn read(value: Option<Value>, relay: &Relay, errors: &mut Vec<ConfigError>) -> Option<Self> {
-        let mut keys = Keys::new(value, "users", errors);
-        let listen = keys.text("users.listen", ADDRESS, None, |text| text.parse().ok());
-        let max_request_bytes = keys.size("users.max_request_bytes", BYTES, GATEWAY_REQUEST_BYTES);
-        let max_connections = keys.size("users.max_connections", COUNT, 256);
-        let max_waiting = keys.size("users.max_waiting", COUNT, 1024);
+    fn read(keys: &mut Keys, relay: &Relay) -> Option<Self> {
+        let listen = keys.text("users.listen", ADDRESS, |text| text.parse().ok());
+        let max_request_bytes =
+            keys.number_or("users.max_request_bytes", BYTES, GATEWAY_REQUEST_BYTES);
+        let max_connections = keys.number_or("users.max_connections", COUNT, 256);
+        let max_waiting = keys.number_or("users.max_waiting", COUNT, 1024);
         // The handler ends a request up to one sweep after its timeout, and must come first.
         let margin = GATEWAY_SWEEP.saturating_add(GATEWAY_HANDLER_MARGIN);
         let least = relay.request_timeout.saturating_add(margin);
-        let request_timeout = keys.duration_ms("users.request_timeout_ms", (least, DAY), least);
-        keys.end();
+        let least_ms = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        let request_timeout = keys.millis_or("users.request_timeout_ms", (least_ms, DAY_MS), least);
         Some(Self {
             listen: listen?,
             max_request_bytes,
@@ -167,24 +151,20 @@ impl Users {
 }
 
 impl Nodes {
-    fn read(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Option<Self> {
-        let mut keys = Keys::new(value, "nodes", errors);
-        let listen = keys.text("nodes.listen", ADDRESS, None, |text| text.parse().ok());
-        let gateway_id = keys.text("nodes.gateway_id", GATEWAY_ID, None, |text| {
+    fn read(keys: &mut Keys) -> Option<Self> {
+        let listen = keys.text("nodes.listen", ADDRESS, |text| text.parse().ok());
+        let gateway_id = keys.text("nodes.gateway_id", GATEWAY_ID, |text| {
             let fits = (1..=GATEWAY_ID_BYTES).contains(&text.len());
             fits.then(|| text.to_owned())
         });
-        let faults = keys.integer("nodes.faults", (0, MAX_FAULTS), 1);
-        let faults = FaultBound::new(u32::try_from(faults).unwrap_or(u32::MAX));
-        let members = members(&mut keys, faults);
-        let max_frame_bytes = keys.size("nodes.max_frame_bytes", BYTES, NODE_FRAME_BYTES);
-        let range = (Duration::from_millis(10), DAY);
-        let heartbeat = keys.duration_ms("nodes.heartbeat_ms", range, NODE_LINK_HEARTBEAT);
+        let faults = FaultBound::new(keys.number_or("nodes.faults", (0, MAX_FAULTS), 1));
+        let members = keys.members("nodes.members", MEMBER, faults.bft(), |text| text.parse().ok());
+        let max_frame_bytes = keys.number_or("nodes.max_frame_bytes", BYTES, NODE_FRAME_BYTES);
+        let heartbeat = keys.millis_or("nodes.heartbeat_ms", (10, DAY_MS), NODE_LINK_HEARTBEAT);
         let parse = |text: &str| text.parse().ok();
-        let node_rate = keys.text("nodes.node_rate", RATE, Some(Rate::PER_NODE), parse);
-        let total_rate = keys.text("nodes.total_rate", RATE, Some(Rate::TOTAL), parse);
-        let shared = keys.boolean("nodes.shared", false);
-        keys.end();
+        let node_rate = keys.text_or("nodes.node_rate", RATE, Rate::PER_NODE, parse);
+        let total_rate = keys.text_or("nodes.total_rate", RATE, Rate::TOTAL, parse);
+        let shared = keys.flag_or("nodes.shared", false);
         Some(Self {
             listen: listen?,
             gateway_id: gateway_id?,
@@ -199,28 +179,9 @@ impl Nodes {
     }
 }
 
-/// The members' keys: all different, and enough to outvote the faulty ones.
-fn members(keys: &mut Keys<'_>, faults: FaultBound) -> Option<Vec<SignerKey>> {
-    let texts = keys.texts("nodes.members", "a list of the public keys of nodes")?;
-    let (got, want) = (texts.len(), faults.bft());
-    if got < want {
-        let faults = faults.get();
-        keys.refuse(ConfigError::TooFewMembers { got, faults, want }, ());
-    }
-    let mut seen = BTreeSet::new();
-    let mut members = Vec::new();
-    for (index, text) in (1_usize..).zip(texts) {
-        match text.parse::<SignerKey>() {
-            Ok(key) if seen.insert(key) => members.push(key),
-            Ok(_) => keys.refuse(ConfigError::Repeated { index }, ()),
-            Err(_) => keys.refuse(ConfigError::Member { index }, ()),
-        }
-    }
-    Some(members)
-}
-
 const ADDRESS: &str = "an address with a port, like 127.0.0.1:5002";
 const GATEWAY_ID: &str = "a name of 1 to 128 bytes";
+const MEMBER: &str = "the public key of a node, 64 hexadecimal digits";
 const RATE: &str = "a rate like 10rps:10";
 
 /// From what no request fits in, to what the enclave reads of an answer.
@@ -230,7 +191,7 @@ const BYTES: (usize, usize) = (1000, GATEWAY_ANSWER_BYTES);
 const COUNT: (usize, usize) = (1, 65_536);
 
 /// A DON has at most a few dozen members.
-const MAX_FAULTS: i64 = 1000;
+const MAX_FAULTS: u32 = 1000;
 
 /// Nobody waits longer; a larger number is a mistake.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use host_config::{ConfigErrors, Keys};
 use protocol::limits::{GATEWAY_TIMEOUT, NODE_SEND_TIMEOUT, QUORUM_GRACE};
 use serde_json::Value;
-
-use super::{ConfigError, ConfigErrors, keys::Keys};
 
 /// How long the handler waits for what. The keys are those of a gateway job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +27,15 @@ impl Relay {
     /// [`ConfigErrors`] for unknown keys, other types, and times that are negative or longer than a
     /// day.
     pub fn from_value(value: Value) -> Result<Self, ConfigErrors> {
-        let mut errors = Vec::new();
-        let relay = Self::read(Some(value), &mut errors);
-        if errors.is_empty() { Ok(relay) } else { Err(ConfigErrors::new(errors)) }
+        let mut keys = Keys::of_json("relay", value);
+        let relay = Self::read(&mut keys);
+        keys.finish(Some(relay))
     }
 
-    pub(super) fn read(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Self {
-        let mut keys = Keys::new(value, "relay", errors);
-        let request_sec = keys.integer("relay.requestTimeoutSec", (0, DAY_SEC), 0);
-        let send_sec = keys.integer("relay.nodeSendTimeoutSec", (0, DAY_SEC), 0);
-        let grace_ms = keys.integer("relay.quorumGraceMillis", (-DAY_MS, DAY_MS), 0);
-        keys.end();
+    pub(super) fn read(keys: &mut Keys) -> Self {
+        let request_sec = keys.number_or("relay.requestTimeoutSec", (0, DAY_SEC), 0);
+        let send_sec = keys.number_or("relay.nodeSendTimeoutSec", (0, DAY_SEC), 0);
+        let grace_ms = keys.number_or("relay.quorumGraceMillis", (-DAY_MS, DAY_MS), 0_i64);
         let request_timeout = seconds(request_sec).unwrap_or(GATEWAY_TIMEOUT);
         let node_send_timeout = seconds(send_sec).unwrap_or(NODE_SEND_TIMEOUT);
         let quorum_grace = match u64::try_from(grace_ms) {
@@ -55,11 +52,11 @@ impl Relay {
 }
 
 /// Zero stands for the default.
-fn seconds(seconds: i64) -> Option<Duration> {
-    u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+fn seconds(seconds: u64) -> Option<Duration> {
+    Some(seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 /// Nobody waits longer; a larger number is a mistake.
-const DAY_SEC: i64 = 86_400;
+const DAY_SEC: u64 = 86_400;
 
-const DAY_MS: i64 = DAY_SEC * 1000;
+const DAY_MS: i64 = 86_400_000;

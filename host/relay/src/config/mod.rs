@@ -33,18 +33,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use host_config::Keys;
 use protocol::link::GATEWAY_ID_BYTES;
 
 use crate::authorize::Quorum;
 
-mod error;
-pub(crate) mod keys;
 mod url;
 
-pub use error::{ConfigError, ConfigErrors};
+pub use host_config::{ConfigError, ConfigErrors};
 pub use url::GatewayUrl;
-
-use keys::Keys;
 
 /// A configuration that can work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,25 +134,22 @@ fn gateway(keys: &mut Keys) -> Option<Gateway> {
     let id = keys.text("gateway.id", "the gateway's id, 1 to 128 bytes", |text| {
         Some(text.to_owned()).filter(|id| (1..=GATEWAY_ID_BYTES).contains(&id.len()))
     });
-    let max_frame_bytes = keys.integer("gateway.max_frame_bytes", (4_096, 64 << 20), 100_000);
-    let silence = keys.millis("gateway.silence_ms", (1_000, 3_600_000), 50_000);
-    Some(Gateway {
-        url: url?,
-        id: id?,
-        max_frame_bytes: usize::try_from(max_frame_bytes).ok()?,
-        silence,
-    })
+    let max_frame_bytes = keys.number_or("gateway.max_frame_bytes", (4_096, 64 << 20), 100_000);
+    let silence = Duration::from_secs(50);
+    let silence = keys.millis_or("gateway.silence_ms", (1_000, 3_600_000), silence);
+    Some(Gateway { url: url?, id: id?, max_frame_bytes, silence })
 }
 
 fn node(keys: &mut Keys) -> Option<Node> {
     let key_file = keys.path("node.key_file", "the path of the file with the node's seed");
-    let deadline = keys.millis("node.deadline_ms", (100, 600_000), 25_000);
-    let max_in_flight = keys.integer("node.max_in_flight", (1, 65_536), 256);
-    let needs_bft = keys.flag("node.require_bft_quorum", false);
+    let deadline = Duration::from_secs(25);
+    let deadline = keys.millis_or("node.deadline_ms", (100, 600_000), deadline);
+    let max_in_flight = keys.number_or("node.max_in_flight", (1, 65_536), 256);
+    let needs_bft = keys.flag_or("node.require_bft_quorum", false);
     Some(Node {
         key_file: key_file?,
         deadline,
-        max_in_flight: usize::try_from(max_in_flight).ok()?,
+        max_in_flight,
         quorum: if needs_bft { Quorum::Bft } else { Quorum::Honest },
     })
 }
@@ -168,7 +162,7 @@ fn vault(keys: &mut Keys) -> Option<Vault> {
     let share_file = keys.path("vault.share_file", "the path of the file with the node's share");
     let master_public_key_file =
         keys.path("vault.master_public_key_file", "the path of the file with the vault's key");
-    let passes_org_on = keys.flag("vault.pass_org_id", false);
+    let passes_org_on = keys.flag_or("vault.pass_org_id", false);
     Some(Vault {
         address: address?,
         share_file: share_file?,
@@ -183,7 +177,7 @@ fn capabilities(keys: &mut Keys) -> Capabilities {
     }
     Capabilities {
         price_feed_file: keys.optional_path("capabilities.price_feed_file"),
-        has_echo: keys.flag("capabilities.echo", true),
+        has_echo: keys.flag_or("capabilities.echo", true),
     }
 }
 

@@ -17,9 +17,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crypto::sign::SignerKey;
+use host_config::{ConfigErrors, Keys};
 use protocol::ids::FaultBound;
-
-use crate::config::{ConfigError, ConfigErrors, keys::Keys};
 
 /// A configuration that can work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,47 +58,31 @@ impl Config {
         let token_file = keys.path("token_file", "the path of the file with the token");
         let master_public_key_file =
             keys.path("master_public_key_file", "the path of the file with the vault's key");
-        let members =
-            keys.list("members", "a public key of 64 hexadecimal digits", |text| text.parse().ok());
-        let faults = keys.required_integer("faults", (0, 1_000), "F");
-        let threshold = keys.required_integer("threshold", (1, 1_000), "T");
-        let round_deadline = keys.millis("round_deadline_ms", (100, 600_000), 20_000);
-        let grace = keys.millis("grace_ms", (0, 60_000), 300);
-        let committee = members.zip(faults).zip(threshold);
-        let committee = committee.and_then(|((m, f), t)| committee_of(&mut keys, m, f, t));
+        let faults = keys.number("faults", (0, 1_000), "F").map(FaultBound::new);
+        let threshold = keys.number("threshold", (1, 1_000), "T");
+        let least = faults.map_or(1, FaultBound::bft).max(threshold.unwrap_or(1));
+        let key = "a public key of 64 hexadecimal digits";
+        let members = keys.members("members", key, least, |text| text.parse().ok());
+        let deadline = Duration::from_secs(20);
+        let round_deadline = keys.millis_or("round_deadline_ms", (100, 600_000), deadline);
+        let grace = keys.millis_or("grace_ms", (0, 60_000), Duration::from_millis(300));
         let whole = (|| {
-            let (members, faults, threshold) = committee?;
+            let mut members: Vec<SignerKey> = members?;
+            members.sort_unstable();
             Some(Self {
                 listen: listen?,
                 secrets_file: secrets_file?,
                 token_file: token_file?,
                 master_public_key_file: master_public_key_file?,
                 members,
-                faults,
-                threshold,
+                faults: faults?,
+                threshold: threshold?,
                 round_deadline,
                 grace,
             })
         })();
         keys.finish(whole)
     }
-}
-
-fn committee_of(
-    keys: &mut Keys,
-    mut members: Vec<SignerKey>,
-    faults: i64,
-    threshold: i64,
-) -> Option<(Vec<SignerKey>, FaultBound, usize)> {
-    members.sort_unstable();
-    members.dedup();
-    let faults = FaultBound::new(u32::try_from(faults).ok()?);
-    let threshold = usize::try_from(threshold).ok()?;
-    let (got, want) = (members.len(), faults.bft().max(threshold));
-    if got < want {
-        return keys.refuse(ConfigError::TooFewMembers { key: "members", got, want });
-    }
-    Some((members, faults, threshold))
 }
 
 #[cfg(test)]
@@ -149,13 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn a_member_named_twice_is_one_member() {
+    fn a_member_named_twice_is_refused() {
         let key = SigningKey::from_seed(&[0; 32]).public().to_string();
         let other = SigningKey::from_seed(&[1; 32]).public().to_string();
-        assert_eq!(error(&text(3, (&other, &key))), "members: 2 members, at least 3 are needed");
+        assert_eq!(
+            error(&text(3, (&other, &key))),
+            "members: number 2 is the same as one before it"
+        );
         assert_eq!(
             error(&text(3, (&other, "zz"))),
-            "members: number 2 is not a public key of 64 hexadecimal digits; members: 2 members, at least 3 are needed"
+            "members: number 2 is not a public key of 64 hexadecimal digits"
         );
     }
 }

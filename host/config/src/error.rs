@@ -1,14 +1,15 @@
 //! What is wrong with a configuration: all of it at once.
 
-use std::fmt;
+use std::{convert::Infallible, fmt};
 
-/// Everything that is wrong with a configuration, in the order of its keys. Never empty.
+/// Everything that is wrong with a configuration: in the order in which its keys are read, then
+/// what is unknown. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<ConfigError>);
+pub struct ConfigErrors<R = Infallible>(Vec<ConfigError<R>>);
 
-/// One thing that is wrong with a configuration.
+/// One thing that is wrong with a configuration; `R` is what a role's own rules find.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
+pub enum ConfigError<R = Infallible> {
     /// The text is not TOML.
     #[error("line {line} is not TOML, or repeats a key")]
     Syntax {
@@ -49,7 +50,7 @@ pub enum ConfigError {
         /// The largest value that works.
         max: i64,
     },
-    /// A member of a list is not what it should be.
+    /// An element of a list is not what it should be.
     #[error("{key}: number {index} is not {want}")]
     Element {
         /// The key of the list.
@@ -58,6 +59,14 @@ pub enum ConfigError {
         index: usize,
         /// What belongs there.
         want: &'static str,
+    },
+    /// A list names something twice.
+    #[error("{key}: number {index} is the same as one before it")]
+    Repeated {
+        /// The key of the list.
+        key: &'static str,
+        /// Which one, from 1.
+        index: usize,
     },
     /// A committee is too small for its fault bound or threshold.
     #[error("{key}: {got} members, at least {want} are needed")]
@@ -69,21 +78,24 @@ pub enum ConfigError {
         /// How many there must be.
         want: usize,
     },
+    /// A rule of the role is broken.
+    #[error(transparent)]
+    Rule(R),
 }
 
-impl ConfigErrors {
-    pub(crate) fn new(errors: Vec<ConfigError>) -> Self {
+impl<R> ConfigErrors<R> {
+    pub(crate) fn new(errors: Vec<ConfigError<R>>) -> Self {
         Self(errors)
     }
 
     /// The single things.
     #[must_use]
-    pub fn errors(&self) -> &[ConfigError] {
+    pub fn errors(&self) -> &[ConfigError<R>] {
         &self.0
     }
 }
 
-impl fmt::Display for ConfigErrors {
+impl<R: fmt::Display> fmt::Display for ConfigErrors<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.0.iter().enumerate() {
             if index > 0 {
@@ -95,4 +107,4 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-impl std::error::Error for ConfigErrors {}
+impl<R: std::error::Error> std::error::Error for ConfigErrors<R> {}
