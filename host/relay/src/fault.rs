@@ -4,6 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use protocol::{
+    base64,
     json::{self, RawJson},
     relay::{
         CapabilityRequestParams, CapabilityResult, Params, SecretsRequestParams, SignedResult,
@@ -64,8 +65,10 @@ impl Fault {
     }
 }
 
-/// A well-signed result that nobody computed; an error stays what it is.
+/// A well-signed result that nobody computed; an error stays what it is. Liars do not conspire: each
+/// tells a lie of its own.
 fn lie(handler: &Handler, request: &rpc::Request, response: rpc::Response) -> rpc::Response {
+    let liar = handler.key().public();
     let forged = match request.method.as_str() {
         SecretsRequestParams::METHOD => {
             forge::<SecretsRequestParams>(handler, request, &response, |result| {
@@ -74,12 +77,13 @@ fn lie(handler: &Handler, request: &rpc::Request, response: rpc::Response) -> rp
                         .encrypted_shares
                         .iter_mut()
                         .flatten()
-                        .for_each(|s| *s = "bGll".to_owned());
+                        .for_each(|share| *share = base64::encode(liar.as_bytes()));
                 }
             })
         }
         _ => forge::<CapabilityRequestParams>(handler, request, &response, |result| {
-            *result = CapabilityResult { payload: String::new(), error: "a lie".to_owned() };
+            *result =
+                CapabilityResult { payload: String::new(), error: format!("a lie of {liar}") };
         }),
     };
     forged.unwrap_or(response)
@@ -149,10 +153,10 @@ mod tests {
         let key = world.nodes[0].public();
         key.verify(Domain::RelayResponse, hash.as_bytes(), &signature).unwrap();
         let shares = signed.result.secrets.unwrap()[0].encrypted_shares.clone().unwrap();
-        assert_eq!(shares, ["bGll"]);
+        assert_eq!(shares, [base64::encode(key.as_bytes())]);
         let (_, lies) = answers(&world, Fault::Lie, world.bare_capability()).await;
         let signed: SignedResult<CapabilityResult> = world::read(lies[0].result.as_ref().unwrap());
-        assert_eq!(signed.result.error, "a lie");
+        assert_eq!(signed.result.error, format!("a lie of {key}"));
     }
 
     #[tokio::test]
