@@ -1,4 +1,5 @@
 //! The form of the documents: what they promise about the tree is true.
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 
@@ -54,5 +55,32 @@ fn the_architecture_names_every_crate() {
             let folder = entry.unwrap().file_name().into_string().unwrap();
             assert!(text.contains(&format!("{side}/{folder}")), "{side}/{folder}");
         }
+    }
+}
+
+#[test]
+fn the_tests_that_the_security_page_names_are_there() {
+    let mut sources = String::new();
+    let mut folders: Vec<_> =
+        ["shared", "enclave", "host", "tests/e2e"].map(|folder| root().join(folder)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let text = read("SECURITY.md");
+    let is_name =
+        |word: &&str| word.contains('_') && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_test = |word: &&str| word.matches('_').count() >= 3;
+    let names: Vec<_> =
+        text.split('`').skip(1).step_by(2).filter(is_name).filter(is_test).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
     }
 }
