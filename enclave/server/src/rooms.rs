@@ -124,6 +124,7 @@ impl Ready {
     pub(crate) async fn run(self) -> Result<Finished, Box<FailedRun>> {
         let Self { quorate, slot, key, permit, program, secrets } = self;
         let start = Instant::now();
+        tracing::debug!(request = %quorate.batch.get().hash(), "request running");
         let ran = match program {
             Err(error) => Err(error),
             Ok(program) => {

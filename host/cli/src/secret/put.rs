@@ -1,6 +1,7 @@
 //! `enclavectl secret put`.
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal as _, Read},
     path::PathBuf,
 };
@@ -41,10 +42,18 @@ pub(crate) struct Put {
     /// The name under which workflows ask for the secret.
     #[arg(value_name = "NAME", value_parser = parse_name)]
     name: String,
+    /// Where a value is sometimes put by mistake; clap would repeat it.
+    #[arg(hide = true)]
+    misplaced: Vec<OsString>,
 }
 
 impl Put {
     pub(super) async fn run(self) -> Result<Exit, Failure> {
+        if !self.misplaced.is_empty() {
+            let text = "one NAME, and no value: the value is read from standard input, since arguments \
+                        are shown to every user of this machine";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let network = Network::load(&self.network)?;
         let stdin = io::stdin();
         if stdin.is_terminal() {

@@ -1,21 +1,21 @@
 //! Processes that die and come back.
 
-use std::time::Duration;
-
-use crate::{
+use e2e::{
     committee::client,
     devnet::{Devnet, eventually, kill},
 };
 
 #[tokio::test]
 async fn a_bridge_killed_in_the_middle_of_a_run_loses_nothing() {
-    let mut devnet = Devnet::start(&["--respawn"]).await;
-    devnet.run("hello", "").await.result();
-    let bridge = devnet.pid("bridge");
+    let mut devnet = Devnet::start(&["--respawn", "--log", "debug"]).await;
+    let running = |log: String| log.matches("request running").count();
+    let (log, bridge) = (devnet.path("logs/enclave.log"), devnet.pid("bridge"));
     let run = async { devnet.run("misbehave", r#"{"mode": "sleep", "amount": 2500}"#).await };
     let interrupt = async {
-        // The request is inside the enclave by then; nothing breaks if it is not.
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        eventually(|| async {
+            (running(std::fs::read_to_string(&log).unwrap()) == 1).then_some(())
+        })
+        .await;
         kill(bridge);
     };
     let (ended, ()) = tokio::join!(run, interrupt);
