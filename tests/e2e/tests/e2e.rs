@@ -1,17 +1,8 @@
 //! Whole paths over the real processes: what an author, an operator and an attacker would try.
 //!
-//! Every test starts a devnet of its own on ports that the system picks. Nothing here knows the
-//! inside of a role; what it looks at are exit codes, output, HTTP answers and logs.
-
-#[path = "support/mod.rs"]
-mod support;
-
-#[path = "e2e/committee.rs"]
-mod committee;
-#[path = "e2e/devnet.rs"]
-mod devnet;
-#[path = "e2e/proxy.rs"]
-mod proxy;
+//! Every test starts a devnet of its own on ports that the system picks.
+#![cfg(test)]
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow has to stop the test")]
 
 #[path = "e2e/faults.rs"]
 mod faults;

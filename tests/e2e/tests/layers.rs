@@ -3,6 +3,7 @@
 //! The direction is the architecture: crypto, attestation and transport know nothing of each other;
 //! protocol knows crypto; roles know the shared crates; `enclave/*` and `host/*` meet only in
 //! `tests/e2e`; `testkit` is linked by the emulator alone.
+#![cfg(test)]
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -35,7 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("e2e", &[]),
+    ("e2e", &["crypto", "protocol"]),
     ("vectors", &[]),
 ];
 

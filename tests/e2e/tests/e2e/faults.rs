@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use e2e::{
     devnet::{Devnet, SECRET},
     proxy::Proxy,
 };
@@ -84,7 +84,7 @@ async fn two_relay_nodes_that_lie_each_for_itself_convince_nobody() {
     }
 }
 
-async fn behind(change: crate::proxy::Change) -> crate::devnet::Ended {
+async fn behind(change: e2e::proxy::Change) -> e2e::devnet::Ended {
     let proxy = Proxy::listen().await;
     let devnet = Devnet::start(&["--gateway-through", &proxy.address.to_string()]).await;
     proxy.forward_to(&devnet.address("gateway"));

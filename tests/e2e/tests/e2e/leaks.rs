@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use crypto::tdh2::{Ciphertext, DecryptionShare, MasterPublicKey, PrivateShare};
 use serde_json::Value;
 
-use crate::{
+use e2e::{
     committee::{client, reply, request, sign, to_bridge, to_enclave},
     devnet::{Devnet, SECRET},
     proxy::Proxy,

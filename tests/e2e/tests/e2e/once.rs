@@ -1,6 +1,6 @@
 //! At most once, whatever is sent how often.
 
-use crate::{
+use e2e::{
     committee::{self, request, sign, to_bridge, to_enclave},
     devnet::Devnet,
     proxy::Proxy,

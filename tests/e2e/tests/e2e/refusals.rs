@@ -1,6 +1,6 @@
 //! What is turned away, and that the system goes on serving.
 
-use crate::{
+use e2e::{
     committee::{client, post, reply},
     devnet::Devnet,
 };

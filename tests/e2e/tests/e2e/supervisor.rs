@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::devnet::{Devnet, eventually, kill, lives, terminate};
+use e2e::devnet::{Devnet, eventually, kill, lives, terminate};
 
 fn pids(devnet: &Devnet) -> Vec<u32> {
     let json = devnet.json();

@@ -8,35 +8,36 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::support::{program, root};
+use crate::programs::{program, root};
 
 /// The secret that workflows of the tests use.
-pub(crate) const SECRET: &str = "e2e-7f1c-sécret-ß-93d2b0aa41";
+pub const SECRET: &str = "e2e-7f1c-sécret-ß-93d2b0aa41";
 
 /// A running devnet.
-pub(crate) struct Devnet {
+#[derive(Debug)]
+pub struct Devnet {
     /// Everything it wrote.
-    pub(crate) folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// What it printed until it was ready.
-    pub(crate) printed: Vec<String>,
+    pub printed: Vec<String>,
 }
 
 /// How a command ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// The exit code.
-    pub(crate) code: i32,
+    pub code: i32,
     /// Standard output.
-    pub(crate) out: String,
+    pub out: String,
     /// Standard error.
-    pub(crate) err: String,
+    pub err: String,
 }
 
 impl Devnet {
     /// Starts a devnet and waits until it is ready.
-    pub(crate) async fn start(arguments: &[&str]) -> Self {
+    pub async fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = spawn(folder.path().join("net"), arguments);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -46,50 +47,50 @@ impl Devnet {
     }
 
     /// Starts a devnet that is expected to fail, and returns how.
-    pub(crate) async fn fail(arguments: &[&str]) -> Ended {
+    pub async fn fail(arguments: &[&str]) -> Ended {
         let folder = tempfile::tempdir().unwrap();
         ended(spawn(folder.path().join("net"), arguments)).await
     }
 
     /// The next line it prints, or `None` when it has ended.
-    pub(crate) async fn line(&mut self) -> Option<String> {
+    pub async fn line(&mut self) -> Option<String> {
         let line = within(self.lines.next_line()).await.unwrap()?;
         self.printed.push(line.clone());
         Some(line)
     }
 
     /// A file or folder below its own.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("net").join(name)
     }
 
     /// `devnet.json`.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.path("devnet.json")).unwrap()).unwrap()
     }
 
     /// Where a role listens.
-    pub(crate) fn address(&self, name: &str) -> String {
+    pub fn address(&self, name: &str) -> String {
         self.json()["addresses"][name].as_str().unwrap().to_owned()
     }
 
     /// The process of a role.
-    pub(crate) fn pid(&self, role: &str) -> u32 {
+    pub fn pid(&self, role: &str) -> u32 {
         u32::try_from(self.json()["pids"][role].as_u64().unwrap()).unwrap()
     }
 
     /// The devnet's own process.
-    pub(crate) fn supervisor(&self) -> u32 {
+    pub fn supervisor(&self) -> u32 {
         self.child.id().unwrap()
     }
 
     /// Runs `enclavectl`, with `--network` where `{network}` stands.
-    pub(crate) async fn ctl(&self, arguments: &[&str]) -> Ended {
+    pub async fn ctl(&self, arguments: &[&str]) -> Ended {
         self.ctl_with(arguments, b"").await
     }
 
     /// The same with standard input.
-    pub(crate) async fn ctl_with(&self, arguments: &[&str], input: &[u8]) -> Ended {
+    pub async fn ctl_with(&self, arguments: &[&str], input: &[u8]) -> Ended {
         let network = self.path("devnet.json").into_os_string().into_string().unwrap();
         let arguments = arguments.iter().map(|word| word.replace("{network}", &network));
         let mut child = command("enclavectl").args(arguments).spawn().unwrap();
@@ -100,19 +101,19 @@ impl Devnet {
     }
 
     /// Puts the tests' secret under `API_KEY`.
-    pub(crate) async fn put_secret(&self) {
+    pub async fn put_secret(&self) {
         let words = ["secret", "put", "--network", "{network}", "--namespace", "main", "API_KEY"];
         let put = self.ctl_with(&words, SECRET.as_bytes()).await;
         assert_eq!(put.code, 0, "{put:?}");
     }
 
     /// Runs a built workflow with a configuration and returns what `run --json` says.
-    pub(crate) async fn run(&self, workflow: &str, config: &str) -> Ended {
+    pub async fn run(&self, workflow: &str, config: &str) -> Ended {
         self.run_with(workflow, config, &[]).await
     }
 
     /// The same with further arguments.
-    pub(crate) async fn run_with(&self, workflow: &str, config: &str, more: &[&str]) -> Ended {
+    pub async fn run_with(&self, workflow: &str, config: &str, more: &[&str]) -> Ended {
         let file = self.path(&format!("{workflow}.config"));
         std::fs::write(&file, config).unwrap();
         let (file, workflow) = (file.to_str().unwrap(), built(workflow));
@@ -123,12 +124,12 @@ impl Devnet {
     }
 
     /// The configuration of `secret-and-capability`: the devnet's echo service.
-    pub(crate) fn alerts(&self) -> String {
+    pub fn alerts(&self) -> String {
         format!(r#"{{"url": "https://{}/alerts"}}"#, self.address("echo"))
     }
 
     /// Asks the devnet to stop and returns how it ended and the rest of what it printed.
-    pub(crate) async fn stop(mut self) -> (i32, Vec<String>) {
+    pub async fn stop(mut self) -> (i32, Vec<String>) {
         terminate(self.child.id().unwrap());
         while self.line().await.is_some() {}
         let status = within(self.child.wait()).await.unwrap();
@@ -136,7 +137,7 @@ impl Devnet {
     }
 
     /// Waits for the devnet to end by itself.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub async fn end(mut self) -> Ended {
         let mut err = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
         while self.line().await.is_some() {}
@@ -148,12 +149,12 @@ impl Devnet {
 
 impl Ended {
     /// The one JSON object on standard output.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
     /// The result, if the run came to a verified good end.
-    pub(crate) fn result(&self) -> Value {
+    pub fn result(&self) -> Value {
         assert_eq!(self.code, 0, "{} {}", self.err, self.out);
         let json = self.json();
         assert_eq!(json["verified"], true, "{json}");
@@ -162,37 +163,35 @@ impl Ended {
 }
 
 /// A workflow that `scripts/build-workflows` made.
-pub(crate) fn built(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     let path = root().join("tests/workflows/built").join(format!("{name}.wasm"));
     assert!(path.is_file(), "{} is missing; run scripts/build-workflows", path.display());
     path
 }
 
 /// Asks a process of the test's own devnet to end.
-pub(crate) fn terminate(pid: u32) {
+pub fn terminate(pid: u32) {
     signal(pid, "TERM");
 }
 
 /// Ends a process of the test's own devnet at once.
-pub(crate) fn kill(pid: u32) {
+pub fn kill(pid: u32) {
     signal(pid, "KILL");
 }
 
 /// Whether a process is there and not just waiting to be collected.
-pub(crate) fn lives(pid: u32) -> bool {
+pub fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
 }
 
 /// Waits for something that must happen soon; a test that waits longer has failed.
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+pub async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
 }
 
 /// Tries again until `attempt` gives something.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
-    mut attempt: impl FnMut() -> F,
-) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(mut attempt: impl FnMut() -> F) -> T {
     within(async {
         loop {
             if let Some(value) = attempt().await {

@@ -11,16 +11,17 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// What the proxy does to the answer of a call.
-pub(crate) type Change = fn(&mut Value);
+pub type Change = fn(&mut Value);
 
 /// A running proxy. It ends with the test's runtime.
-pub(crate) struct Proxy {
+#[derive(Debug)]
+pub struct Proxy {
     /// Where the enclave asks.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     gateway: Mutex<Option<String>>,
     change: Mutex<Option<Change>>,
@@ -30,7 +31,7 @@ struct Shared {
 
 impl Proxy {
     /// Listens; calls are forwarded once [`Self::forward_to`] says where.
-    pub(crate) async fn listen() -> Self {
+    pub async fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shared) = (listener.local_addr().unwrap(), Arc::new(Shared::default()));
         let router = Router::new().fallback(forward).with_state(Arc::clone(&shared));
@@ -39,23 +40,23 @@ impl Proxy {
     }
 
     /// Says where the real gateway is.
-    pub(crate) fn forward_to(&self, gateway: &str) {
+    pub fn forward_to(&self, gateway: &str) {
         *self.shared.gateway.lock().unwrap() = Some(format!("http://{gateway}/"));
     }
 
     /// Changes every answer from now on.
-    pub(crate) fn change(&self, change: Change) {
+    pub fn change(&self, change: Change) {
         *self.shared.change.lock().unwrap() = Some(change);
     }
 
     /// The calls so far.
-    pub(crate) fn asked(&self) -> Vec<Value> {
+    pub fn asked(&self) -> Vec<Value> {
         let asked = self.shared.asked.lock().unwrap();
         asked.iter().map(|body| serde_json::from_slice(body).unwrap()).collect()
     }
 
     /// The answers so far, as the gateway gave them.
-    pub(crate) fn answered(&self) -> Vec<Bytes> {
+    pub fn answered(&self) -> Vec<Bytes> {
         self.shared.answered.lock().unwrap().clone()
     }
 }
