@@ -12,11 +12,6 @@ use protocol::messages::{
 
 use crate::{FromValue, ToValue, WorkflowError};
 
-/// The capability behind [`crate::Runtime::in_node_mode`].
-pub const CAPABILITY: &str = "consensus@1.0.0-alpha";
-
-pub(crate) const SIMPLE: &str = "Simple";
-
 /// How the nodes' observations become one value, and what to take when a node fails.
 #[derive(Clone, Debug)]
 pub struct Consensus<T> {

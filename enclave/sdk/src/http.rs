@@ -6,11 +6,6 @@ use protocol::messages::http::{HeaderValues, Request as Message, Response as Ans
 
 use crate::WorkflowError;
 
-/// The capability behind [`crate::Runtime::http`].
-pub const CAPABILITY: &str = "http-actions@1.0.0-alpha";
-
-pub(crate) const SEND_REQUEST: &str = "SendRequest";
-
 /// A request: HTTPS, one of GET, POST, PUT, DELETE and PATCH. Redirects are not followed.
 ///
 /// It is not printed, because headers and query may hold secrets.

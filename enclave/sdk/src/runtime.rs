@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::messages::{Message, sdk::Mode, values::Value};
+use protocol::messages::{
+    Message, consensus as wire, http as http_messages, sdk::Mode, values::Value,
+};
 use serde::de::DeserializeOwned;
 
 use crate::{
     Consensus, FromValue, Promise, Random, Secret, SecretId, ToValue, WorkflowError,
-    consensus::{self, agreed},
-    http, imports, secret,
-    session::Session,
+    consensus::agreed, http, imports, secret, session::Session,
 };
 
 /// What a handler can do in DON mode: everything here is the same on every node.
@@ -126,7 +126,8 @@ impl<'s> Runtime<'s> {
     /// Sends an HTTP request. In DON mode this is only for handlers that run in an enclave; others
     /// use [`NodeRuntime::http`].
     pub fn http(&self, request: http::Request) -> Promise<'s, http::Response> {
-        let promise = self.call(http::CAPABILITY, http::SEND_REQUEST, &request.into_message());
+        let promise =
+            self.call(http_messages::ACTIONS, http_messages::SEND_REQUEST, &request.into_message());
         promise.map(|answer| Ok(http::Response::new(answer)))
     }
 
@@ -143,7 +144,7 @@ impl<'s> Runtime<'s> {
         let observed = session.node_section(|| section(&NodeRuntime { session }));
         let started = observed.and_then(|observed| {
             let inputs = consensus.inputs(observed);
-            session.call(consensus::CAPABILITY, consensus::SIMPLE, &inputs)
+            session.call(wire::CAPABILITY, wire::SIMPLE, &inputs)
         });
         answer::<Value>(session, started).map(agreed)
     }
@@ -194,7 +195,8 @@ impl NodeRuntime<'_> {
 
     /// Sends an HTTP request.
     pub fn http(&self, request: http::Request) -> Promise<'_, http::Response> {
-        let promise = self.call(http::CAPABILITY, http::SEND_REQUEST, &request.into_message());
+        let promise =
+            self.call(http_messages::ACTIONS, http_messages::SEND_REQUEST, &request.into_message());
         promise.map(|answer| Ok(http::Response::new(answer)))
     }
 }

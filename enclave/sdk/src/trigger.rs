@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::SystemTime};
 use protocol::messages::{
     self, Message, cron as cron_messages, http,
     sdk::{
-        Requirements, Tee, TeeItem, TeeType, TeeTypeAndRegions, TeeTypesAndRegions,
+        Requirements, TRIGGER, Tee, TeeItem, TeeType, TeeTypeAndRegions, TeeTypesAndRegions,
         TriggerSubscription,
     },
 };
@@ -44,7 +44,7 @@ impl<P: Message> Trigger<P> {
 /// Fires by the clock: `0 */5 * * * *` is every five minutes, the first field counts seconds.
 pub fn cron(schedule: impl Into<String>) -> Trigger<Cron> {
     let config = cron_messages::Config { schedule: schedule.into() };
-    Trigger::new("cron-trigger@1.0.0", METHOD, &config)
+    Trigger::new(cron_messages::CAPABILITY, TRIGGER, &config)
 }
 
 /// Fires on requests that one of these EVM keys signed.
@@ -54,7 +54,7 @@ pub fn http<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Trigger<Http>
         public_key: public_key.into(),
     };
     let config = http::Config { authorized_keys: keys.into_iter().map(key).collect() };
-    Trigger::new("http-trigger@1.0.0-alpha", METHOD, &config)
+    Trigger::new(http::TRIGGERS, TRIGGER, &config)
 }
 
 /// When a [`Cron`] event was due, if the event says so.
@@ -69,6 +69,3 @@ pub(crate) fn in_nitro(regions: Vec<String>) -> Requirements {
     let typed = TeeTypesAndRegions { tee_type_and_regions: vec![entry] };
     Requirements { tee: Some(Tee { item: Some(TeeItem::TypesAndRegions(typed)) }) }
 }
-
-/// The method of all triggers there are.
-const METHOD: &str = "Trigger";

@@ -6,7 +6,7 @@ use enclave_sdk::{
     Consensus, SecretId, Setup, WorkflowError, http,
     messages::{
         self,
-        consensus::{Observation, SimpleConsensusInputs},
+        consensus::{self, Observation, SimpleConsensusInputs},
         devnet::{echo, price_feed},
         http as wire,
         sdk::{CapabilityRestrictions, Outcome, Restrictions, TeeItem},
@@ -41,14 +41,16 @@ fn echoing() -> Double {
 
 /// Answers consensus as an enclave does: with the observation, or the default, or its error.
 fn agreeing() -> Double {
-    Double::new().capability("consensus@1.0.0-alpha", "Simple", |inputs: SimpleConsensusInputs| {
-        match (inputs.observation, inputs.default) {
+    Double::new().capability(
+        consensus::CAPABILITY,
+        consensus::SIMPLE,
+        |inputs: SimpleConsensusInputs| match (inputs.observation, inputs.default) {
             (Some(Observation::Value(value)), _) => Ok(value),
             (Some(Observation::Error(_)), Some(default)) => Ok(default),
             (Some(Observation::Error(text)), None) => Err(WorkflowError::Failed(text)),
             (None, _) => Err("missing observation".into()),
-        }
-    })
+        },
+    )
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn a_secret_is_not_printed() {
 #[test]
 fn a_node_section_switches_modes_and_counts_down() {
     let double =
-        agreeing().capability(http::CAPABILITY, "SendRequest", |request: wire::Request| {
+        agreeing().capability(wire::ACTIONS, wire::SEND_REQUEST, |request: wire::Request| {
             Ok(wire::Response { status_code: 200, body: request.body, ..Default::default() })
         });
     let run = fire(&double, |runtime| {

@@ -4,13 +4,16 @@ pub mod go_rand;
 
 use enclave_sdk::{
     Promise, Runtime, Setup, ToValue, Trigger, WorkflowError,
-    messages::conformance::{basic_action, basic_trigger},
+    messages::{
+        conformance::{basic_action, basic_trigger},
+        sdk::TRIGGER,
+    },
 };
 
 /// The trigger of the conformance tests.
 pub fn basic_trigger(name: &str, number: i32) -> Trigger<basic_trigger::Outputs> {
     let config = basic_trigger::Config { name: name.to_owned(), number };
-    Trigger::new("basic-test-trigger@1.0.0", "Trigger", &config)
+    Trigger::new(basic_trigger::CAPABILITY, TRIGGER, &config)
 }
 
 /// A workflow with one handler on that trigger.
@@ -29,5 +32,5 @@ pub fn perform_action<'s>(
     input_thing: bool,
 ) -> Promise<'s, basic_action::Outputs> {
     let inputs = basic_action::Inputs { input_thing };
-    runtime.call("basic-test-action@1.0.0", "PerformAction", &inputs)
+    runtime.call(basic_action::CAPABILITY, basic_action::PERFORM_ACTION, &inputs)
 }

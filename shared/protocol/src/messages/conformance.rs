@@ -2,6 +2,12 @@
 
 /// Package `capabilities.internal.basicaction.v1`.
 pub mod basic_action {
+    /// The capability.
+    pub const CAPABILITY: &str = "basic-test-action@1.0.0";
+
+    /// Its only method: [`Inputs`] to [`Outputs`].
+    pub const PERFORM_ACTION: &str = "PerformAction";
+
     message! {
         /// What the action is given.
         Inputs = "capabilities.internal.basicaction.v1.Inputs" {
@@ -19,6 +25,12 @@ pub mod basic_action {
 
 /// Package `capabilities.internal.nodeaction.v1`.
 pub mod node_action {
+    /// The capability.
+    pub const CAPABILITY: &str = "basic-test-node-action@1.0.0";
+
+    /// Its only method: [`NodeInputs`] to [`NodeOutputs`].
+    pub const PERFORM_ACTION: &str = "PerformAction";
+
     message! {
         /// What the action is given.
         NodeInputs = "capabilities.internal.nodeaction.v1.NodeInputs" {
@@ -36,6 +48,9 @@ pub mod node_action {
 
 /// Package `capabilities.internal.basictrigger.v1`.
 pub mod basic_trigger {
+    /// The capability: [`Config`] to [`Outputs`].
+    pub const CAPABILITY: &str = "basic-test-trigger@1.0.0";
+
     message! {
         /// How the trigger is set up.
         Config = "capabilities.internal.basictrigger.v1.Config" {
@@ -54,6 +69,12 @@ pub mod basic_trigger {
 
 /// Package `capabilities.internal.actionandtrigger.v1`.
 pub mod action_and_trigger {
+    /// The capability; as a trigger [`Config`] to [`TriggerEvent`].
+    pub const CAPABILITY: &str = "basic-test-action-trigger@1.0.0";
+
+    /// Its only method: [`Input`] to [`Output`].
+    pub const ACTION: &str = "Action";
+
     message! {
         /// What the action is given.
         Input = "capabilities.internal.actionandtrigger.v1.Input" {

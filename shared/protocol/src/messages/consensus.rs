@@ -4,6 +4,16 @@ use std::collections::BTreeMap;
 
 use super::values::Value;
 
+/// The capability by which nodes agree.
+pub const CAPABILITY: &str = "consensus@1.0.0-alpha";
+
+/// Its method that aggregates observations: [`SimpleConsensusInputs`] to [`Value`].
+pub const SIMPLE: &str = "Simple";
+
+/// Its method that signs: [`ReportRequest`](super::sdk::ReportRequest) to
+/// [`ReportResponse`](super::sdk::ReportResponse).
+pub const REPORT: &str = "Report";
+
 message! {
     /// One node's observation and how observations are to be aggregated.
     SimpleConsensusInputs = "sdk.v1alpha.SimpleConsensusInputs" {

@@ -2,6 +2,9 @@
 
 use super::well_known::Timestamp;
 
+/// The capability that fires by the clock: [`Config`] to [`Payload`].
+pub const CAPABILITY: &str = "cron-trigger@1.0.0";
+
 message! {
     /// When to fire.
     Config = "capabilities.scheduler.cron.v1.Config" {

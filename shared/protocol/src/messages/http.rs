@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use super::well_known::Duration;
 
+/// The capability that sends requests.
+pub const ACTIONS: &str = "http-actions@1.0.0-alpha";
+
+/// Its only method: [`Request`] to [`Response`].
+pub const SEND_REQUEST: &str = "SendRequest";
+
+/// The capability that fires on requests from outside: [`Config`] to [`Payload`].
+pub const TRIGGERS: &str = "http-trigger@1.0.0-alpha";
+
 message! {
     /// A request to be sent; not printed, because headers and query may hold secrets.
     opaque Request = "capabilities.networking.http.v1alpha.Request" {

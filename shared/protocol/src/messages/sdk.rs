@@ -7,6 +7,9 @@ use super::{
     well_known::{Any, Empty},
 };
 
+/// The method of all triggers there are.
+pub const TRIGGER: &str = "Trigger";
+
 message! {
     /// What one run of a workflow is asked to do.
     ExecuteRequest = "sdk.v1alpha.ExecuteRequest" {

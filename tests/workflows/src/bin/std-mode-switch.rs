@@ -2,7 +2,7 @@
 
 use enclave_sdk::{
     Consensus, WorkflowError,
-    messages::conformance::node_action::{NodeInputs, NodeOutputs},
+    messages::conformance::node_action::{CAPABILITY, NodeInputs, NodeOutputs, PERFORM_ACTION},
     value::{from_value, to_value},
 };
 use workflows::perform_action;
@@ -23,8 +23,7 @@ fn main() {
         let agreed = runtime.in_node_mode(consensus, |node| {
             node.now()?;
             let inputs = NodeInputs { input_thing: true };
-            let outputs: NodeOutputs =
-                node.call("basic-test-node-action@1.0.0", "PerformAction", &inputs).wait()?;
+            let outputs: NodeOutputs = node.call(CAPABILITY, PERFORM_ACTION, &inputs).wait()?;
             to_value(&Observed { output_thing: outputs.output_thing })
         });
         runtime.now()?;

@@ -2,7 +2,7 @@
 
 use enclave_sdk::{
     Consensus, WorkflowError,
-    messages::conformance::node_action::{NodeInputs, NodeOutputs},
+    messages::conformance::node_action::{CAPABILITY, NodeInputs, NodeOutputs, PERFORM_ACTION},
     value::to_value,
 };
 use workflows::go_rand::Source;
@@ -22,8 +22,7 @@ fn main() {
             .or(to_value(&Observed { output_thing: 123 })?)?;
         let agreed = runtime.in_node_mode(consensus, |node| {
             let inputs = NodeInputs { input_thing: true };
-            let outputs: NodeOutputs =
-                node.call("basic-test-node-action@1.0.0", "PerformAction", &inputs).wait()?;
+            let outputs: NodeOutputs = node.call(CAPABILITY, PERFORM_ACTION, &inputs).wait()?;
             if outputs.output_thing < 100 {
                 let mut own = Source::new(node.random_seed().cast_signed());
                 node.log(format!("***{}", own.next_u64()));
