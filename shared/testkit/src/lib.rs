@@ -1,4 +1,4 @@
-//! Forgers and simulators: test root, mock NSM, committees, scripted faults.
+//! A root of its own, a mock NSM that signs real documents under it, and forgers of bad ones.
 //!
 //! A double here is as strict as the real thing: a document of [`nsm::MockNsm`] passes the
 //! production verifier, and a document of [`forge`] is one of those with a single fault.

@@ -12,10 +12,14 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use attestation::{Check, Document, Nonce, Outcome, Policy, UserData, Verifier, cbor::Writer};
+use attestation::{
+    CertificateId, Check, Document, Freshness, Nonce, Outcome, Policy, UserData, Verifier,
+    cbor::Writer,
+};
 use proptest::prelude::*;
+use rcgen::{KeyPair, SerialNumber};
 use testkit::{
-    chain::{Holder, Window, ca, new_key},
+    chain::{Holder, Window, ca, new_key, set_window},
     forge::{self, Forger},
 };
 
@@ -136,6 +140,71 @@ fn a_bundle_of_namesakes_is_refused() {
     assert!(document.len() <= attestation::DOCUMENT_LIMIT_BYTES, "{} bytes", document.len());
     let refusal = attestation::verify(&document, &FORGER.policy(), FORGER.now());
     assert_eq!(refusal.unwrap_err().check(), Check::Chain);
+}
+
+/// A second zonal certificate for the same name and key, each of the two valid for so many hours.
+fn namesakes(hours: [u64; 2]) -> [Holder; 2] {
+    let [regional, zonal, ..] = FORGER.chain().issuers.as_slice() else { panic!("three issuers") };
+    let mut serial = 0x70;
+    hours.map(|hours| {
+        serial += 1;
+        let (before, after) = (Duration::from_secs(60), Duration::from_secs(hours * 3600));
+        let mut params = zonal.params().clone();
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        set_window(&mut params, Window::around(FORGER.now(), before, after).unwrap()).unwrap();
+        regional.issue(params, KeyPair::try_from(zonal.key().serialized_der()).unwrap()).unwrap()
+    })
+}
+
+/// The good document with both namesakes in the place of its zonal certificate.
+fn document_with(namesakes: &[Holder; 2]) -> Vec<u8> {
+    let (leaf, mut bundle) = (&FORGER.chain().leaf, FORGER.chain().bundle(FORGER.root()));
+    bundle.splice(2..3, namesakes.iter().map(|holder| holder.der().to_vec()));
+    FORGER.with_certificates(leaf.der(), &bundle, leaf)
+}
+
+#[test]
+fn a_remembered_path_that_no_longer_holds_gives_way_to_another() {
+    let forever = FORGER.policy().with_freshness(Freshness::new(Duration::MAX, Duration::MAX));
+    let namesakes = namesakes([1, 2]);
+    let id = |at: usize| CertificateId::of(namesakes[at].der()).unwrap();
+    let document = document_with(&namesakes);
+    let verifier = Verifier::new(NonZeroUsize::MIN);
+    let verify = |policy: &Policy, hours: u64| {
+        let now = FORGER.now() + Duration::from_secs(hours * 3600 + 1);
+        verifier.verify(&document, policy, now).map(drop).map_err(|error| error.check())
+    };
+    assert_eq!(verify(&forever, 0), Ok(()));
+    assert_eq!(verify(&forever.clone().without_certificate(id(0)), 0), Ok(()), "revoked");
+    assert_eq!(verify(&forever.clone().without_certificate(id(1)), 0), Ok(()), "and the other");
+    assert_eq!(verify(&forever, 1), Ok(()), "expired");
+    let both = forever.without_certificate(id(0)).without_certificate(id(1));
+    assert_eq!(verify(&both, 0), Err(Check::Revocation));
+    assert_eq!(verify(&both, 2), Err(Check::Validity));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_remembered_path_of_several_changes_no_answer(
+        hours in [1_u64..3, 1_u64..3],
+        asked in proptest::collection::vec((0_u64..4, 0_usize..4), 2..5),
+    ) {
+        let namesakes = namesakes(hours);
+        let document = document_with(&namesakes);
+        let forever = FORGER.policy().with_freshness(Freshness::new(Duration::MAX, Duration::MAX));
+        let verifier = Verifier::new(NonZeroUsize::MIN);
+        for (half_hours, revoked) in asked {
+            let now = FORGER.now() + Duration::from_secs(half_hours * 1800 + 1);
+            let policy = namesakes.iter().enumerate().fold(forever.clone(), |policy, (at, holder)| {
+                let id = CertificateId::of(holder.der()).unwrap();
+                if revoked & (1 << at) == 0 { policy } else { policy.without_certificate(id) }
+            });
+            let plain = attestation::verify(&document, &policy, now).map(drop);
+            prop_assert_eq!(verifier.verify(&document, &policy, now).map(drop), plain);
+        }
+    }
 }
 
 proptest! {

@@ -75,7 +75,8 @@ pub fn verify(
 /// Verifies documents as [`verify`] does and remembers the chains of those it believed.
 ///
 /// A remembered chain saves every signature but the document's own. The validity of each of its
-/// certificates and the policy's revocations are checked again each time.
+/// certificates and the policy's revocations are checked again each time; where they fail, the
+/// document is verified as if nothing were remembered.
 #[derive(Debug)]
 pub struct Verifier {
     chains: ChainCache,
@@ -119,12 +120,11 @@ fn run(
 
     let key =
         chains.map(|_| ChainKey::of(&document.certificate, &document.cabundle, &policy.roots));
+    // A path that was remembered and no longer holds says nothing about the bundle's other paths.
     let known = chains.zip(key.as_ref()).and_then(|(chains, key)| chains.find(key));
+    let known = known.filter(|chain| chain.check_links(&policy.revoked, now).is_ok());
     let is_new = known.is_none();
-    let chain = match known {
-        Some(chain) => chain.check_links(&policy.revoked, now).map(|()| chain)?,
-        None => verify_chain(&document, policy, now)?,
-    };
+    let chain = known.map_or_else(|| verify_chain(&document, policy, now), Ok)?;
     verify_signature(&envelope, chain.leaf_key())?;
 
     // Only the chain of a believed document is remembered, or anybody could crowd out the others.
