@@ -76,7 +76,7 @@ async fn keys_are_shown_with_a_document_over_them() {
     world.verify(shown.attestation.as_slice(), shown.user_data(), Nonce::NotUsed);
     let nonce: PublicKeyResponse =
         parsed(&world.ask(Method::GET, "/publicKeys?nonce=c0ffee", "").await);
-    let expected = Nonce::Expected(vec![0xc0, 0xff, 0xee]);
+    let expected = Nonce::Expected([0xc0, 0xff, 0xee].as_slice().try_into().unwrap());
     world.verify(nonce.attestation.as_slice(), nonce.user_data(), expected);
 }
 

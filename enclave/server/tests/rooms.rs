@@ -107,7 +107,7 @@ async fn a_challenge_is_in_the_answers_document() {
     let headers = [("x-attestation-nonce", "00ff")];
     let reply = world.ask_with(Method::POST, "/requests", &headers, body).await;
     let answer = reply.answer();
-    let nonce = Nonce::Expected(vec![0, 0xff]);
+    let nonce = Nonce::Expected([0, 0xff].as_slice().try_into().unwrap());
     world.verify(answer.attestation.as_slice(), answer.user_data(&request.version), nonce);
     for nonce in ["xyz", &"00".repeat(513)] {
         let headers = [("x-attestation-nonce", nonce)];

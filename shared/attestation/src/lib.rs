@@ -37,6 +37,7 @@ mod certificate;
 mod chain;
 pub mod cose;
 mod document;
+mod hash;
 mod measurements;
 mod pcr;
 mod policy;
@@ -53,8 +54,9 @@ pub use document::{
 pub use measurements::{MEASUREMENTS_LIMIT_BYTES, Measurements, MeasurementsError, ZeroPcrError};
 pub use pcr::{PCR_BYTES, PCRS, ParsePcrError, Pcr};
 pub use policy::{
-    BindingError, Freshness, FreshnessError, MeasurementSet, Mismatch, MismatchReason, Nonce,
-    Policy, USER_DATA_BYTES, UserData, UserDataLengthError,
+    BindingError, Challenge, ChallengeLengthError, Freshness, FreshnessError, MeasurementSet,
+    Mismatch, MismatchReason, Nonce, Policy, USER_DATA_BYTES, UserData, UserDataLengthError,
+    WindowError,
 };
 pub use root::{AWS_ROOT_SHA256, RootError, TrustRoot};
 pub use verify::{CertificatePosition, Check, Outcome, Verified, Verifier, VerifyError, verify};

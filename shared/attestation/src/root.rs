@@ -5,10 +5,12 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use aws_lc_rs::digest::{self, SHA256};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 
-use crate::certificate::{Certificate, CertificateError};
+use crate::{
+    certificate::{Certificate, CertificateError},
+    hash::sha256,
+};
 
 /// A certificate that is trusted to name enclaves' issuers. Cheap to clone.
 #[derive(Clone)]
@@ -106,12 +108,6 @@ impl fmt::Debug for TrustRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrustRoot({})", hex::encode(self.0.sha256))
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut value = [0; 32];
-    value.copy_from_slice(digest::digest(&SHA256, bytes).as_ref());
-    value
 }
 
 /// `CN=aws.nitro-enclaves, OU=AWS, O=Amazon, C=US`, valid to 2049.

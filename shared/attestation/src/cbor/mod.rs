@@ -2,7 +2,8 @@
 //!
 //! [`Reader`] takes what a deterministic encoder writes and nothing else: definite lengths,
 //! shortest integers and lengths, no key twice in a map, text that is UTF-8, at most [`MAX_DEPTH`]
-//! containers in each other, no tag inside a document, nothing after the item. It borrows from its
+//! containers in each other, no tag inside a document, no key that is a floating-point number or a
+//! container, because these have several encodings of one value, nothing after the item. It borrows from its
 //! input and allocates one list of keys per map, so memory grows with what arrived, never with what
 //! a header announces. [`Writer`] writes exactly this subset.
 
@@ -92,6 +93,8 @@ pub enum Kind {
     Array,
     /// A map.
     Map,
+    /// The key of a map: a number, a text, a byte string or a simple value.
+    Key,
 }
 
 impl std::fmt::Display for Kind {
@@ -102,6 +105,7 @@ impl std::fmt::Display for Kind {
             Self::Text => "a text",
             Self::Array => "an array",
             Self::Map => "a map",
+            Self::Key => "a key with one encoding",
         })
     }
 }

@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
             for _ in 0..head.argument {
                 let at = reader.at;
                 let (key, encoded) = reader.key()?;
-                // There is one encoding for each value here, so equal keys are equal bytes.
+                // There is one encoding for each key here, so equal keys are equal bytes.
                 if !seen.insert(encoded) {
                     return Err(CborError::DuplicateKey { at }.into());
                 }
@@ -174,6 +174,12 @@ impl<'a> Reader<'a> {
         let key = match self.peek().map(|byte| byte >> 5) {
             Some(major::UNSIGNED) => Key::Unsigned(self.unsigned()?),
             Some(major::TEXT) => Key::Text(self.text()?),
+            Some(major::ARRAY | major::MAP) => {
+                return Err(CborError::Type { at: start, want: Kind::Key });
+            }
+            Some(major::SIMPLE) if !matches!(self.peek(), Some(FIRST_SIMPLE..=LAST_SIMPLE)) => {
+                return Err(CborError::Type { at: start, want: Kind::Key });
+            }
             _ => {
                 self.skip()?;
                 Key::Other
@@ -269,3 +275,7 @@ impl<'a> Reader<'a> {
         self.input.get(self.at).copied()
     }
 }
+
+/// The items `false` to `undefined`, each of which is one byte.
+const FIRST_SIMPLE: u8 = major::SIMPLE << 5 | 20;
+const LAST_SIMPLE: u8 = major::SIMPLE << 5 | 23;

@@ -89,6 +89,35 @@ fn a_key_twice_in_one_map_is_refused() {
 }
 
 #[test]
+fn a_key_that_has_several_encodings_is_refused() {
+    let keys: [&[u8]; 6] = [
+        &[0xf9, 0x3c, 0],
+        &[0xfa, 0x3f, 0x80, 0, 0],
+        &[0xfb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
+        &[0x80],
+        &[0x81, 0xf9, 0x3c, 0],
+        &[0xa0],
+    ];
+    for key in keys {
+        let map = Writer::new().map(1).raw(key).unsigned(1).finish();
+        assert_eq!(skip(&map), Err(CborError::Type { at: 1, want: Kind::Key }), "{key:x?}");
+    }
+    let one_byte: [&[u8]; 5] = [&[0xf4], &[0xf5], &[0xf6], &[0xf7], &[0x20]];
+    for key in one_byte {
+        let map = Writer::new().map(1).raw(key).unsigned(1).finish();
+        assert_eq!(skip(&map), Ok(map.len()), "{key:x?}");
+    }
+}
+
+#[test]
+fn a_key_with_a_reserved_head_is_refused() {
+    for key in [0xe0, 0xf8, 0xff] {
+        let map = Writer::new().map(1).raw(&[key]).unsigned(1).finish();
+        assert!(skip(&map).is_err(), "{key:x}");
+    }
+}
+
+#[test]
 fn four_levels_are_read_and_a_fifth_is_refused() {
     assert_eq!(skip(&[0x81, 0x81, 0x81, 0x81, 0x00]), Ok(5));
     assert_eq!(skip(&[0x81, 0x81, 0x81, 0x81, 0x80]), Err(CborError::TooDeep { at: 4 }));

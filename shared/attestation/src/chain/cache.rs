@@ -7,10 +7,8 @@ use std::{
     time::SystemTime,
 };
 
-use aws_lc_rs::digest::{self, SHA256};
-
 use super::Chain;
-use crate::root::TrustRoot;
+use crate::{hash::Sha256, root::TrustRoot};
 
 /// A bounded table of verified chains; the one not used for longest makes room.
 ///
@@ -40,17 +38,11 @@ pub(crate) struct ChainKey([u8; 32]);
 
 impl ChainKey {
     pub(crate) fn of(leaf: &[u8], bundle: &[Vec<u8>], roots: &[TrustRoot]) -> Self {
-        let mut hash = digest::Context::new(&SHA256);
-        let mut add = |field: &[u8]| {
-            hash.update(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(field);
-        };
-        add(leaf);
-        add(&roots.iter().flat_map(|root| *root.sha256()).collect::<Vec<_>>());
-        bundle.iter().for_each(|der| add(der));
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.finish().as_ref());
-        Self(key)
+        let mut hash = Sha256::new();
+        hash.field(leaf);
+        hash.field(&roots.iter().flat_map(|root| *root.sha256()).collect::<Vec<_>>());
+        bundle.iter().for_each(|der| hash.field(der));
+        Self(hash.finish())
     }
 }
 

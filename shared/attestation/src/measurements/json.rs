@@ -54,8 +54,8 @@ pub enum MeasurementsError {
     /// A register is named that a policy does not compare.
     #[error("PCR{index} cannot be asked for, only 0, 1, 2, 3, 4 and 8")]
     Unsupported {
-        /// Index of the register.
-        index: u8,
+        /// Index of the register, or the largest number there is here.
+        index: u64,
     },
 }
 
@@ -95,10 +95,12 @@ fn registers(members: &[(String, Value)]) -> Result<Registers, MeasurementsError
     let mut found = Registers::default();
     let mut named = [false; PCRS as usize];
     for (name, value) in members {
-        let Some(index) = register_of(name) else { continue };
+        let Some(number) = register_of(name) else { continue };
+        let unsupported = MeasurementsError::Unsupported { index: number };
+        let Ok(index) = u8::try_from(number) else { return Err(unsupported) };
         let place = usize::from(index);
         let (Some(named), Some(slot)) = (named.get_mut(place), found.0.get_mut(place)) else {
-            return Err(MeasurementsError::Unsupported { index });
+            return Err(unsupported);
         };
         if std::mem::replace(named, true) {
             return Err(MeasurementsError::Duplicate { index: Some(index) });
@@ -133,7 +135,7 @@ impl Registers {
             measurements = measurements.with_signer(pcr8)?;
         }
         match (0..PCRS).find(|index| self.take(*index).is_some()) {
-            Some(index) => Err(MeasurementsError::Unsupported { index }),
+            Some(index) => Err(MeasurementsError::Unsupported { index: index.into() }),
             None => Ok(measurements),
         }
     }
@@ -143,11 +145,14 @@ impl Registers {
     }
 }
 
-/// The register that a member's name means: `pcr` in any letter case, then its number.
-fn register_of(name: &str) -> Option<u8> {
+/// The register that a member's name means: `pcr` in any letter case, then its number. A number that
+/// no integer holds here is the largest, which is no register either.
+fn register_of(name: &str) -> Option<u64> {
     let (head, number) = name.split_at_checked(3)?;
-    let canonical = number == "0" || !number.starts_with(['0', '+']);
-    if head.eq_ignore_ascii_case("pcr") && canonical { number.parse().ok() } else { None }
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_canonical = number == "0" || !number.starts_with('0');
+    let is_register = head.eq_ignore_ascii_case("pcr") && is_number && is_canonical;
+    (is_register && !number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX))
 }
 
 /// A JSON value with its members in order, duplicates included.

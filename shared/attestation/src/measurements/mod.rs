@@ -73,9 +73,10 @@ impl Measurements {
     /// Parses either JSON form: `{"pcr0": ..}` of the registry, or nitro-cli's
     /// `{"Measurements": {"PCR0": ..}}`, at most [`MEASUREMENTS_LIMIT_BYTES`] long.
     ///
-    /// Names and hexadecimal digits are taken in either letter case. Members that name no register
-    /// are not looked at. A register that is named is asked for: one that cannot be asked for (an
-    /// index other than 0, 1, 2, 3, 4 and 8) is an error, never dropped.
+    /// Names and hexadecimal digits are taken in either letter case. A register is named by `pcr` and
+    /// its index without zeros before it; members with other names are not looked at. A register that
+    /// is named is asked for: one that cannot be asked for (an index other than 0, 1, 2, 3, 4 and 8,
+    /// however large) is an error, never dropped.
     ///
     /// # Errors
     ///
@@ -101,7 +102,8 @@ impl Measurements {
     }
 }
 
-fn not_zero(index: u8, pcr: Pcr) -> Result<Pcr, ZeroPcrError> {
+/// Refuses a value that a debug enclave or an unsigned image has.
+pub(crate) fn not_zero(index: u8, pcr: Pcr) -> Result<Pcr, ZeroPcrError> {
     if pcr.is_zero() { Err(ZeroPcrError { index }) } else { Ok(pcr) }
 }
 
@@ -115,7 +117,7 @@ const ROLE: u8 = 3;
 const INSTANCE: u8 = 4;
 
 /// Index of the register that measures the image's signing certificate.
-const SIGNER: u8 = 8;
+pub(crate) const SIGNER: u8 = 8;
 
 #[cfg(test)]
 mod tests;

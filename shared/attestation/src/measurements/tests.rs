@@ -134,10 +134,12 @@ fn a_value_of_another_length_or_type_is_refused() {
 #[test]
 fn a_register_that_no_policy_compares_is_refused() {
     let value = "a0".repeat(48);
-    for index in [5, 7, 9, 31, 32, 255] {
+    for index in [5, 7, 9, 31, 32, 255, 256, 264, 1 << 32, u64::MAX] {
         let json = flat(&format!(r#","PCR{index}":"{value}""#));
         assert_eq!(refusal(&json), MeasurementsError::Unsupported { index });
     }
+    let json = flat(&format!(r#","pcr{}":null"#, "9".repeat(40)));
+    assert_eq!(refusal(&json), MeasurementsError::Unsupported { index: u64::MAX });
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     certificate::CertificateId,
-    document::Document,
-    measurements::{Measurements, ZeroPcrError},
+    document::{Document, FIELD_LIMIT_BYTES},
+    measurements::{Measurements, SIGNER, ZeroPcrError, not_zero},
     pcr::Pcr,
     root::TrustRoot,
 };
@@ -48,19 +48,57 @@ impl TryFrom<&[u8]> for UserData {
     }
 }
 
+/// What a caller had a document answer, so that no earlier one will do: 1 to 1,024 bytes.
+///
+/// It is as good as it is hard to guess: at least 16 bytes of randomness, drawn for one question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Challenge(Vec<u8>);
+
+/// A challenge is empty, which everybody can answer, or longer than a document's nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a challenge is 1 to {FIELD_LIMIT_BYTES} bytes long, not {got}")]
+pub struct ChallengeLengthError {
+    /// Length in bytes.
+    pub got: usize,
+}
+
+impl Challenge {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for Challenge {
+    type Error = ChallengeLengthError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        let got = bytes.len();
+        if (1..=FIELD_LIMIT_BYTES).contains(&got) {
+            Ok(Self(bytes.to_vec()))
+        } else {
+            Err(ChallengeLengthError { got })
+        }
+    }
+}
+
 /// Whether the asker sent a challenge. There is no default: who does not say, has not thought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Nonce {
     /// The document has to carry exactly this.
-    Expected(Vec<u8>),
+    Expected(Challenge),
     /// There was no challenge, so what stands in the document is not looked at.
     NotUsed,
 }
 
 /// How old, and how far ahead of the verifier's clock, a document may be. Both ends are allowed.
 ///
-/// The default is 300 seconds old and 60 ahead: both clocks are disciplined, and a document of the
-/// future is a clock that is wrong.
+/// | Who verifies | Window | Why |
+/// |---|---|---|
+/// | relay nodes | [`Freshness::reference`]: 300 s old, 300 s ahead | the reference's nodes and ours must agree on every document, or a quorum splits |
+/// | nodes of the workflow DON, the bridge, `enclavectl` | [`Freshness::default`]: 300 s old, 60 s ahead | nobody else has to agree; both clocks are disciplined, and a document of the future is a clock that is wrong |
+/// | whoever looks into an archive | the same, around the time of the document | the time is an argument |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
     max_age: Duration,
@@ -123,19 +161,27 @@ pub struct MeasurementSet {
     until: Option<SystemTime>,
 }
 
-impl MeasurementSet {
-    /// Accepts these measurements from this time on.
-    #[must_use]
-    pub const fn valid_from(mut self, from: SystemTime) -> Self {
-        self.from = Some(from);
-        self
-    }
+/// A window ends before it begins, so that it would accept nothing at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the measurements would be accepted until a time before they are accepted from")]
+pub struct WindowError;
 
-    /// Accepts these measurements up to this time, which is the last.
-    #[must_use]
-    pub const fn valid_until(mut self, until: SystemTime) -> Self {
-        self.until = Some(until);
-        self
+impl MeasurementSet {
+    /// Accepts these measurements from the one time on and up to the other, both included; without a
+    /// time, there is no such end.
+    ///
+    /// # Errors
+    ///
+    /// [`WindowError`].
+    pub fn within(
+        measurements: Measurements,
+        from: Option<SystemTime>,
+        until: Option<SystemTime>,
+    ) -> Result<Self, WindowError> {
+        match from.zip(until) {
+            Some((from, until)) if from > until => Err(WindowError),
+            Some(_) | None => Ok(Self { measurements, from, until }),
+        }
     }
 
     /// The measurements.
@@ -275,10 +321,7 @@ impl Policy {
     ///
     /// [`ZeroPcrError`], if it is zero: every unsigned image has that.
     pub fn with_signer(mut self, pcr8: Pcr) -> Result<Self, ZeroPcrError> {
-        if pcr8.is_zero() {
-            return Err(ZeroPcrError { index: SIGNER });
-        }
-        self.signer = Some(pcr8);
+        self.signer = Some(not_zero(SIGNER, pcr8)?);
         Ok(self)
     }
 
@@ -317,7 +360,7 @@ impl Policy {
 
     pub(crate) fn check_nonce(&self, document: &Document) -> Result<(), BindingError> {
         match &self.nonce {
-            Nonce::Expected(nonce) => bound(document.nonce.as_deref(), nonce),
+            Nonce::Expected(nonce) => bound(document.nonce.as_deref(), nonce.as_bytes()),
             Nonce::NotUsed => Ok(()),
         }
     }
@@ -360,9 +403,6 @@ impl fmt::Display for UserData {
 
 /// Bytes of the user data: a SHA-256.
 pub const USER_DATA_BYTES: usize = 32;
-
-/// Index of the register that measures the image's signing certificate.
-const SIGNER: u8 = 8;
 
 #[cfg(test)]
 mod tests;

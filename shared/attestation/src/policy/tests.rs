@@ -108,18 +108,43 @@ fn a_zero_signer_cannot_be_asked_for() {
 
 #[test]
 fn a_set_is_accepted_within_its_window_ends_included() {
-    let set = MeasurementSet::from(image(1)).valid_from(at(10)).valid_until(at(20));
-    let policy = policy(set);
-    let find = |now| policy.find_set(&registers(1), now).map_err(|mismatch| mismatch.reason);
-    assert_eq!(find(at(9)), Err(MismatchReason::NotYetAccepted));
-    assert_eq!(find(at(10)), Ok(0));
-    assert_eq!(find(at(20)), Ok(0));
-    assert_eq!(find(at(21)), Err(MismatchReason::NoLongerAccepted));
+    let find = |from: Option<u64>, until: Option<u64>, now| {
+        let set = MeasurementSet::within(image(1), from.map(at), until.map(at)).unwrap();
+        policy(set).find_set(&registers(1), at(now)).map_err(|mismatch| mismatch.reason)
+    };
+    let (early, late) = (MismatchReason::NotYetAccepted, MismatchReason::NoLongerAccepted);
+    assert_eq!(find(Some(10), Some(20), 9), Err(early));
+    assert_eq!(find(Some(10), Some(20), 10), Ok(0));
+    assert_eq!(find(Some(10), Some(20), 20), Ok(0));
+    assert_eq!(find(Some(10), Some(20), 21), Err(late));
+    assert_eq!(find(Some(10), Some(10), 10), Ok(0));
+    assert_eq!(find(Some(10), None, 9), Err(early));
+    assert_eq!(find(Some(10), None, 1000), Ok(0));
+    assert_eq!(find(None, Some(20), 0), Ok(0));
+    assert_eq!(find(None, Some(20), 21), Err(late));
+}
+
+#[test]
+fn a_window_that_ends_before_it_begins_is_refused() {
+    let refusal = MeasurementSet::within(image(1), Some(at(11)), Some(at(10)));
+    assert_eq!(refusal, Err(WindowError));
+}
+
+#[test]
+fn a_challenge_is_neither_empty_nor_longer_than_a_nonce() {
+    for got in [0, 1025] {
+        let refusal = Challenge::try_from(vec![1; got].as_slice());
+        assert_eq!(refusal, Err(ChallengeLengthError { got }));
+    }
+    for length in [1, 1024] {
+        let bytes = vec![1; length];
+        assert_eq!(Challenge::try_from(bytes.as_slice()).unwrap().as_bytes(), bytes);
+    }
 }
 
 #[test]
 fn an_expired_set_does_not_hide_a_current_one() {
-    let old = MeasurementSet::from(image(1)).valid_until(at(20));
+    let old = MeasurementSet::within(image(1), None, Some(at(20))).unwrap();
     let policy = policy(old).or_measurements(image(1));
     assert_eq!(policy.find_set(&registers(1), at(50)), Ok(1));
 }

