@@ -15,15 +15,13 @@ use std::{
 };
 
 use attestation::{
-    AttestError, AttestationRequest, Attestor, Check, Document, Measurements, Nonce, Pcr, Policy,
-    UserData, VerifyError,
-    attestor::DeviceError,
-    statement::{AnswerStatement, Statement},
+    AttestError, AttestationRequest, Attestor, Challenge, Check, Document, Measurements, Nonce,
+    Pcr, Policy, UserData, VerifyError, attestor::DeviceError, cbor::Writer,
 };
 use serde_bytes::ByteBuf;
 use testkit::{
     chain::{ChainError, TestRoot},
-    nsm::{ErrorCode, MockNsm, Request, Response, measurements_of},
+    nsm::{ErrorCode, MockNsm, RESPONSE_LIMIT_BYTES, Request, Response, measurements_of},
 };
 
 /// Seconds since 1970 at which these tests begin.
@@ -80,7 +78,12 @@ fn a_document_passes_the_production_verifier() {
     let request = request.with_nonce(b"challenge").unwrap().with_public_key(b"key").unwrap();
     let document = device.attest(&request).unwrap();
     let root = device.root().trust().unwrap();
-    let policy = Policy::new(root, image(), said(), Nonce::Expected(b"challenge".to_vec()));
+    let policy = Policy::new(
+        root,
+        image(),
+        said(),
+        Nonce::Expected(Challenge::try_from(b"challenge".as_slice()).unwrap()),
+    );
     let verified = attestation::verify(&document, &policy, at(START)).unwrap();
     assert_eq!(verified.get().public_key.as_deref(), Some(b"key".as_slice()));
     assert_eq!(verified.get().timestamp, at(START));
@@ -231,8 +234,43 @@ fn a_request_longer_than_the_driver_takes_is_refused() {
     let device = device();
     let refusal = device.call(&attestation(4096, 1, 1));
     assert_eq!(refusal, Response::Error(ErrorCode::InputTooLarge));
-    let refusal: Response = serde_cbor::from_slice(&device.exchange(&[0x60; 4097])).unwrap();
+    let answer = device.exchange(&[0x60; 4097], RESPONSE_LIMIT_BYTES);
+    let refusal: Response = serde_cbor::from_slice(&answer).unwrap();
     assert_eq!(refusal, Response::Error(ErrorCode::InputTooLarge));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_its_room_is_refused() {
+    let device = device();
+    for request in [attestation(1, 1, 1), Request::GetRandom, Request::DescribeNSM] {
+        let bytes = serde_cbor::to_vec(&request).unwrap();
+        let length = device.exchange(&bytes, RESPONSE_LIMIT_BYTES).len();
+        assert_eq!(device.exchange(&bytes, length).len(), length);
+        let refusal = device.exchange(&bytes, length - 1);
+        let refusal: Response = serde_cbor::from_slice(&refusal).unwrap();
+        assert_eq!(refusal, Response::Error(ErrorCode::BufferTooSmall));
+    }
+}
+
+#[test]
+fn the_codes_are_the_devices_and_all_but_one_are_refusals() {
+    let codes = [
+        (ErrorCode::BufferTooSmall, Some(DeviceError::BufferTooSmall)),
+        (ErrorCode::InputTooLarge, Some(DeviceError::InputTooLarge)),
+        (ErrorCode::InternalError, Some(DeviceError::InternalError)),
+        (ErrorCode::InvalidArgument, Some(DeviceError::InvalidArgument)),
+        (ErrorCode::InvalidIndex, Some(DeviceError::InvalidIndex)),
+        (ErrorCode::InvalidOperation, Some(DeviceError::InvalidOperation)),
+        (ErrorCode::InvalidResponse, Some(DeviceError::InvalidResponse)),
+        (ErrorCode::ReadOnlyIndex, Some(DeviceError::ReadOnlyIndex)),
+        (ErrorCode::Success, None),
+    ];
+    for (code, refusal) in codes {
+        assert_eq!(code.refusal(), refusal);
+        // In the device's CBOR a code is the text of its name.
+        let name = format!("{code:?}");
+        assert_eq!(serde_cbor::to_vec(&code).unwrap(), Writer::new().text(&name).finish());
+    }
 }
 
 #[test]
@@ -241,7 +279,8 @@ fn what_is_no_request_is_refused() {
     let requests: [&[u8]; 5] =
         [&[], b"\x64Boot", &[0xff], &[0x6b, b'x'], &[0xa1, 0x67, b'L', b'o', b'c', b'k']];
     for request in requests {
-        let refusal: Response = serde_cbor::from_slice(&device.exchange(request)).unwrap();
+        let answer = device.exchange(request, RESPONSE_LIMIT_BYTES);
+        let refusal: Response = serde_cbor::from_slice(&answer).unwrap();
         assert_eq!(refusal, Response::Error(ErrorCode::InvalidOperation), "{request:?}");
     }
 }
@@ -331,33 +370,4 @@ fn another_devices_root_is_not_believed() {
     let document = one.attest(&said().into()).unwrap();
     let refusal = attestation::verify(&document, &policy(&two, said()), at(START));
     assert!(matches!(refusal, Err(VerifyError::Chain(_))), "{refusal:?}");
-}
-
-#[test]
-fn a_statement_travels_in_the_public_key_and_disturbs_no_one() {
-    let device = device();
-    let answer = AnswerStatement {
-        shares_hash: [6; 32],
-        telemetry_hash: [7; 32],
-        application_request_id: "execution".to_owned(),
-        request_version: "0.0.6".to_owned(),
-    };
-    let statement = Statement {
-        boot_id: [1; 16],
-        config_hash: [2; 32],
-        config_epoch: 3,
-        settings_hash: [4; 32],
-        hpke_public_key: [5; 32],
-        answer: Some(answer),
-    };
-    let request = AttestationRequest::from(said());
-    let request = request.with_public_key(&statement.encode().unwrap()).unwrap();
-    let verify = |request: &AttestationRequest| {
-        let document = device.attest(request).unwrap();
-        attestation::verify(&document, &policy(&device, said()), at(START)).unwrap()
-    };
-    assert_eq!(verify(&request).statement(), Ok(Some(statement)));
-    assert_eq!(verify(&said().into()).statement(), Ok(None));
-    let other = AttestationRequest::from(said()).with_public_key(b"another key").unwrap();
-    assert!(verify(&other).statement().is_err());
 }

@@ -11,19 +11,22 @@ use std::{
 };
 
 use attestation::{
-    CertificateId, Check, Freshness, Measurements, Nonce, Pcr, Policy, UserData, cbor::Writer,
+    CertificateId, Challenge, Check, Freshness, Measurements, Nonce, Pcr, Policy, TrustRoot,
+    UserData, VerifyError, cbor::Writer,
 };
 
 use crate::{
-    chain::{Chain, Holder, TestRoot},
-    nsm::{Payload, measurements_of},
+    chain::{Chain, Holder, TestRoot, Window, ca, new_key},
+    nsm::{Payload, encode_fields, measurements_of},
 };
 
 mod binding;
 mod certificates;
 mod envelope;
+mod error;
 mod path;
 mod payload;
+mod roots;
 
 /// One fault.
 pub struct Forgery {
@@ -32,19 +35,32 @@ pub struct Forgery {
     /// Number of the known pitfall of verifiers that this is an instance of. The list is that of
     /// the tests in `tests/pitfalls.rs`.
     pub pitfall: u8,
-    /// The check that has to refuse it.
-    pub check: Check,
+    /// The error that has to refuse it, offsets in bytes being 0 or unknown.
+    pub error: VerifyError,
     make: fn(&Forger) -> Vec<u8>,
 }
 
 impl Forgery {
+    /// The check that has to refuse it.
+    #[must_use]
+    pub const fn check(&self) -> Check {
+        self.error.check()
+    }
+
+    /// Whether this is the error that has to refuse it. Offsets in bytes are not compared: where a
+    /// certificate ends depends on its signature, which is a byte longer now and then.
+    #[must_use]
+    pub fn is_refused_by(&self, error: &VerifyError) -> bool {
+        error::without_offsets(*error) == self.error
+    }
+
     const fn new(
         name: &'static str,
         pitfall: u8,
-        check: Check,
+        error: VerifyError,
         make: fn(&Forger) -> Vec<u8>,
     ) -> Self {
-        Self { name, pitfall, check, make }
+        Self { name, pitfall, error, make }
     }
 
     /// Makes the document.
@@ -56,14 +72,15 @@ impl Forgery {
 
 impl fmt::Debug for Forgery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.check)
+        write!(f, "{} ({})", self.name, self.check())
     }
 }
 
 /// Every forgery.
 pub fn all() -> impl Iterator<Item = &'static Forgery> {
-    let parts = [envelope::ALL, payload::ALL, binding::ALL, certificates::ALL, path::ALL];
-    parts.into_iter().flatten()
+    let above = [envelope::ALL, payload::ALL, binding::ALL];
+    let parts = above.into_iter().chain([certificates::ALL, path::ALL, roots::ALL]);
+    parts.flatten()
 }
 
 /// Makes documents of one enclave, at one moment, good ones and others.
@@ -71,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Forgery> {
 pub struct Forger {
     root: TestRoot,
     chain: Chain,
+    partition: Holder,
     revoked: Holder,
     image: Measurements,
     now: SystemTime,
@@ -82,22 +100,41 @@ impl Forger {
     pub fn new(now: SystemTime) -> Self {
         let root = TestRoot::generate(now).unwrap();
         let chain = Chain::below(&root, MODULE_ID, now).unwrap();
+        let window = Window::around(now, HOUR, HOUR).unwrap();
+        let partition = ca("test.other-partition", None, window).unwrap();
+        let partition = Holder::self_issued(partition, new_key().unwrap()).unwrap();
         let revoked = path::revoked(&root, now);
         let place = |index: u8| Pcr::ZERO.extended(&[index]);
         let image = measurements_of("forged").with_role(place(3)).with_instance(place(4));
         let image = image.with_signer(place(8)).unwrap();
-        Self { root, chain, revoked, image, now }
+        Self { root, chain, partition, revoked, image, now }
     }
 
-    /// The policy that accepts the good document: root, PCR0 to PCR4 and PCR8, user data, a nonce,
-    /// the default freshness, and one certificate revoked.
+    /// The policy that accepts the good document: its root, that of another partition and that of
+    /// AWS, PCR0 to PCR4 and PCR8, user data, a nonce, the default freshness, and one certificate
+    /// revoked.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        let nonce = Nonce::Expected(NONCE.to_vec());
-        let root = self.root.trust().unwrap();
+        let nonce = Nonce::Expected(Challenge::try_from(self.nonce()).unwrap());
+        let [root, partition, aws] = self.roots();
         Policy::new(root, self.image.clone(), self.user_data(), nonce)
+            .or_root(partition)
+            .or_root(aws)
             .with_freshness(Freshness::default())
-            .without_certificate(CertificateId::of(self.revoked.der()).unwrap())
+            .without_certificate(CertificateId::of(self.revoked()).unwrap())
+    }
+
+    /// The roots of that policy; documents are made under the first.
+    #[must_use]
+    pub fn roots(&self) -> [TrustRoot; 3] {
+        let partition = TrustRoot::dangerous_from_der(self.partition.der()).unwrap();
+        [self.root.trust().unwrap(), partition, TrustRoot::aws()]
+    }
+
+    /// The certificate that it revokes, as DER.
+    #[must_use]
+    pub fn revoked(&self) -> &[u8] {
+        self.revoked.der()
     }
 
     /// The time at which documents are made and verified.
@@ -128,6 +165,18 @@ impl Forger {
     #[must_use]
     pub fn user_data(&self) -> UserData {
         UserData::from(USER_DATA)
+    }
+
+    /// The challenge that they answer.
+    #[must_use]
+    pub fn nonce(&self) -> &[u8] {
+        NONCE
+    }
+
+    /// A document with no fault, under the root of the other partition.
+    #[must_use]
+    pub fn good_of_partition(&self) -> Vec<u8> {
+        path::below(&self.partition, self)
     }
 
     /// A document with no fault.
@@ -201,8 +250,7 @@ impl Draft<'_> {
     }
 
     fn payload(&self) -> Vec<u8> {
-        let map = Writer::new().map(self.fields.len() as u64);
-        self.fields.iter().fold(map, |map, (name, value)| map.text(name).raw(value)).finish()
+        encode_fields(&self.fields)
     }
 
     /// Replaces the encoded value of a field.

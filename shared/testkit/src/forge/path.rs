@@ -2,105 +2,188 @@
 
 use std::time::{Duration, SystemTime};
 
-use attestation::Check;
+use attestation::{ChainError, VerifyError};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SerialNumber,
+    BasicConstraints, CertificateParams, CustomExtension, GeneralSubtree, IsCa, KeyPair,
+    KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 
 use super::{Forger, Forgery, HOUR, milliseconds};
 use crate::chain::{Chain, Holder, TestRoot, Window, ca, new_key, set_window};
 
 pub(super) const ALL: &[Forgery] = &[
-    Forgery::new("chain to a root of its own", 3, Check::Path, |forger| {
-        let window = around(forger.now());
-        let root = Holder::self_issued(ca("another root", None, window).unwrap(), key()).unwrap();
-        below(&root, forger)
-    }),
-    Forgery::new("chain to a root of its own with the name of ours", 3, Check::Chain, |forger| {
-        let params = forger.root().holder().params().clone();
-        below(&Holder::self_issued(params, key()).unwrap(), forger)
-    }),
-    Forgery::new("bundle without one of the issuers", 4, Check::Path, |forger| {
-        let chain = forger.chain();
-        let mut bundle = chain.bundle(forger.root());
-        bundle.remove(2);
-        forger.with_certificates(chain.leaf.der(), &bundle, &chain.leaf)
-    }),
-    Forgery::new("bundle of the root alone", 3, Check::Path, |forger| {
+    Forgery::new(
+        "bundle without one of the issuers",
+        4,
+        VerifyError::Chain(ChainError::NoPath),
+        |forger| {
+            let chain = forger.chain();
+            let mut bundle = chain.bundle(forger.root());
+            bundle.remove(2);
+            forger.with_certificates(chain.leaf.der(), &bundle, &chain.leaf)
+        },
+    ),
+    Forgery::new("bundle of the root alone", 3, VerifyError::Chain(ChainError::NoPath), |forger| {
         let leaf = &forger.chain().leaf;
         forger.with_certificates(leaf.der(), &[forger.root().der().to_vec()], leaf)
     }),
-    Forgery::new("expired leaf", 22, Check::Validity, |f| expired(Place::Leaf, f)),
-    Forgery::new("expired instance certificate", 23, Check::Validity, |forger| {
-        expired(Place::Instance, forger)
+    Forgery::new("expired leaf", 22, VerifyError::Chain(ChainError::Expired { depth: 0 }), |f| {
+        expired(Place::Leaf, f)
     }),
-    Forgery::new("expired zonal certificate", 23, Check::Validity, |f| expired(Place::Zonal, f)),
-    Forgery::new("expired regional certificate", 23, Check::Validity, |forger| {
-        expired(Place::Regional, forger)
-    }),
-    Forgery::new("leaf of the future", 21, Check::Validity, |forger| {
-        let from = forger.now().checked_add(Duration::from_secs(1)).unwrap();
-        let until = forger.now().checked_add(HOUR).unwrap();
-        valid(Place::Leaf, Window { from, until }, forger)
-    }),
-    Forgery::new("leaf that held by the enclave's clock only", 21, Check::Validity, |forger| {
-        let until = forger.now().checked_sub(Duration::from_secs(100)).unwrap();
-        let from = until.checked_sub(HOUR).unwrap();
-        let chain = build(forger, |place, params, _| {
-            if place == Place::Leaf {
-                set_window(params, Window { from, until }).unwrap();
-            }
-        });
-        let mut payload = forger.payload();
-        payload.timestamp_ms = milliseconds(until).saturating_sub(100_000);
-        let fields = payload.fields(chain.leaf.der(), &chain.bundle(forger.root()));
-        super::Draft { fields: super::owned(fields), signer: &chain.leaf }.sign()
-    }),
-    Forgery::new("revoked certificate in other bytes", 32, Check::Revocation, |forger| {
-        change(Place::Zonal, forger, |params| params.serial_number = Some(revoked_serial()))
-    }),
-    Forgery::new("leaf not for signing", 24, Check::KeyUsage, |forger| {
-        change(Place::Leaf, forger, |params| {
-            params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
-        })
-    }),
-    Forgery::new("leaf for no use", 24, Check::KeyUsage, |forger| {
-        change(Place::Leaf, forger, |params| params.key_usages.clear())
-    }),
-    Forgery::new("issuer not for certificates", 24, Check::KeyUsage, |forger| {
-        change(Place::Zonal, forger, |params| {
-            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        })
-    }),
-    Forgery::new("issuer for no use", 24, Check::KeyUsage, |forger| {
-        change(Place::Instance, forger, |params| params.key_usages.clear())
-    }),
-    Forgery::new("issuer that is no CA", 24, Check::Chain, |forger| {
-        change(Place::Zonal, forger, |params| params.is_ca = IsCa::ExplicitNoCa)
-    }),
-    Forgery::new("issuer that does not say it is a CA", 24, Check::Chain, |forger| {
-        change(Place::Instance, forger, |params| params.is_ca = IsCa::NoCa)
-    }),
-    Forgery::new("leaf that is a CA", 24, Check::Chain, |forger| {
-        let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        change(Place::Leaf, forger, |params| params.is_ca = is_ca)
-    }),
-    Forgery::new("more issuers than one allows", 24, Check::Chain, |forger| {
-        let mut chain = build(forger, |_, _, _| {});
-        let params = ca("one more", None, around(forger.now())).unwrap();
-        let extra = chain.issuers.last().unwrap().issue(params, key()).unwrap();
-        let leaf = extra.issue(chain.leaf.params().clone(), key()).unwrap();
-        chain.issuers.push(extra);
-        forger.with_chain(&Chain { leaf, ..chain })
-    }),
-    Forgery::new("unknown critical extension in the leaf", 24, Check::Chain, |forger| {
-        change(Place::Leaf, forger, unknown_critical)
-    }),
-    Forgery::new("unknown critical extension in an issuer", 24, Check::Chain, |forger| {
-        change(Place::Regional, forger, unknown_critical)
-    }),
-    Forgery::new("issuer of P-256", 7, Check::Chain, |forger| {
+    Forgery::new(
+        "expired instance certificate",
+        23,
+        VerifyError::Chain(ChainError::Expired { depth: 1 }),
+        |forger| expired(Place::Instance, forger),
+    ),
+    Forgery::new(
+        "expired zonal certificate",
+        23,
+        VerifyError::Chain(ChainError::Expired { depth: 2 }),
+        |f| expired(Place::Zonal, f),
+    ),
+    Forgery::new(
+        "expired regional certificate",
+        23,
+        VerifyError::Chain(ChainError::Expired { depth: 3 }),
+        |forger| expired(Place::Regional, forger),
+    ),
+    Forgery::new(
+        "leaf of the future",
+        21,
+        VerifyError::Chain(ChainError::NotYetValid { depth: 0 }),
+        |forger| {
+            let from = forger.now().checked_add(Duration::from_secs(1)).unwrap();
+            let until = forger.now().checked_add(HOUR).unwrap();
+            valid(Place::Leaf, Window { from, until }, forger)
+        },
+    ),
+    Forgery::new(
+        "leaf that held by the enclave's clock only",
+        21,
+        VerifyError::Chain(ChainError::Expired { depth: 0 }),
+        |forger| {
+            let until = forger.now().checked_sub(Duration::from_secs(100)).unwrap();
+            let from = until.checked_sub(HOUR).unwrap();
+            let chain = build(forger, |place, params, _| {
+                if place == Place::Leaf {
+                    set_window(params, Window { from, until }).unwrap();
+                }
+            });
+            let mut payload = forger.payload();
+            payload.timestamp_ms = milliseconds(until).saturating_sub(100_000);
+            let fields = payload.fields(chain.leaf.der(), &chain.bundle(forger.root()));
+            super::Draft { fields: super::owned(fields), signer: &chain.leaf }.sign()
+        },
+    ),
+    Forgery::new(
+        "revoked certificate in other bytes",
+        32,
+        VerifyError::Chain(ChainError::Revoked { depth: 2 }),
+        |forger| {
+            change(Place::Zonal, forger, |params| params.serial_number = Some(revoked_serial()))
+        },
+    ),
+    Forgery::new(
+        "leaf not for signing",
+        24,
+        VerifyError::Chain(ChainError::KeyUsage { depth: 0 }),
+        |forger| {
+            change(Place::Leaf, forger, |params| {
+                params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+            })
+        },
+    ),
+    Forgery::new(
+        "leaf for no use",
+        24,
+        VerifyError::Chain(ChainError::KeyUsage { depth: 0 }),
+        |forger| change(Place::Leaf, forger, |params| params.key_usages.clear()),
+    ),
+    Forgery::new(
+        "issuer not for certificates",
+        24,
+        VerifyError::Chain(ChainError::KeyUsage { depth: 2 }),
+        |forger| {
+            change(Place::Zonal, forger, |params| {
+                params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            })
+        },
+    ),
+    Forgery::new(
+        "issuer for no use",
+        24,
+        VerifyError::Chain(ChainError::KeyUsage { depth: 1 }),
+        |forger| change(Place::Instance, forger, |params| params.key_usages.clear()),
+    ),
+    Forgery::new(
+        "issuer that is no CA",
+        24,
+        VerifyError::Chain(ChainError::BasicConstraints),
+        |forger| change(Place::Zonal, forger, |params| params.is_ca = IsCa::ExplicitNoCa),
+    ),
+    Forgery::new(
+        "issuer that does not say it is a CA",
+        24,
+        VerifyError::Chain(ChainError::BasicConstraints),
+        |forger| change(Place::Instance, forger, |params| params.is_ca = IsCa::NoCa),
+    ),
+    Forgery::new(
+        "leaf that is a CA",
+        24,
+        VerifyError::Chain(ChainError::BasicConstraints),
+        |forger| {
+            let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            change(Place::Leaf, forger, |params| params.is_ca = is_ca)
+        },
+    ),
+    Forgery::new(
+        "more issuers than one allows",
+        24,
+        VerifyError::Chain(ChainError::PathLength),
+        |forger| {
+            let mut chain = build(forger, |_, _, _| {});
+            let params = ca("one more", None, around(forger.now())).unwrap();
+            let extra = chain.issuers.last().unwrap().issue(params, key()).unwrap();
+            let leaf = extra.issue(chain.leaf.params().clone(), key()).unwrap();
+            chain.issuers.push(extra);
+            forger.with_chain(&Chain { leaf, ..chain })
+        },
+    ),
+    Forgery::new(
+        "unknown critical extension in the leaf",
+        24,
+        VerifyError::Chain(ChainError::CriticalExtension),
+        |forger| change(Place::Leaf, forger, unknown_critical),
+    ),
+    Forgery::new(
+        "unknown critical extension in an issuer",
+        24,
+        VerifyError::Chain(ChainError::CriticalExtension),
+        |forger| change(Place::Regional, forger, unknown_critical),
+    ),
+    Forgery::new(
+        "leaf outside of the names its issuer may name",
+        24,
+        VerifyError::Chain(ChainError::Rejected),
+        |forger| {
+            let chain = build(forger, |place, params, _| match place {
+                Place::Zonal => {
+                    let permitted = GeneralSubtree::DnsName("enclaves.example".to_owned());
+                    let permitted_subtrees = vec![permitted];
+                    params.name_constraints =
+                        Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+                }
+                Place::Leaf => {
+                    let name = "enclave.other.example".try_into().unwrap();
+                    params.subject_alt_names = vec![SanType::DnsName(name)];
+                }
+                Place::Regional | Place::Instance => {}
+            });
+            forger.with_chain(&chain)
+        },
+    ),
+    Forgery::new("issuer of P-256", 7, VerifyError::Chain(ChainError::Algorithm), |forger| {
         let chain = build(forger, |place, _, key| {
             if place == Place::Zonal {
                 *key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -108,13 +191,18 @@ pub(super) const ALL: &[Forgery] = &[
         });
         forger.with_chain(&chain)
     }),
-    Forgery::new("leaf signed by another of its issuer's name", 3, Check::Chain, |forger| {
-        let chain = forger.chain();
-        let params = chain.issuers.last().unwrap().params().clone();
-        let impostor = Holder::self_issued(params, key()).unwrap();
-        let leaf = impostor.issue(chain.leaf.params().clone(), key()).unwrap();
-        forger.with_certificates(leaf.der(), &chain.bundle(forger.root()), &leaf)
-    }),
+    Forgery::new(
+        "leaf signed by another of its issuer's name",
+        3,
+        VerifyError::Chain(ChainError::Signature),
+        |forger| {
+            let chain = forger.chain();
+            let params = chain.issuers.last().unwrap().params().clone();
+            let impostor = Holder::self_issued(params, key()).unwrap();
+            let leaf = impostor.issue(chain.leaf.params().clone(), key()).unwrap();
+            forger.with_certificates(leaf.der(), &chain.bundle(forger.root()), &leaf)
+        },
+    ),
 ];
 
 /// Where in the chain a certificate stands.
@@ -155,7 +243,7 @@ fn build_below(
 }
 
 /// A document under a root of the forger's own, which is in the bundle.
-fn below(root: &Holder, forger: &Forger) -> Vec<u8> {
+pub(super) fn below(root: &Holder, forger: &Forger) -> Vec<u8> {
     let chain = build_below(root, forger, &mut |_, _, _| {});
     let mut bundle = chain.bundle(forger.root());
     bundle[0] = root.der().to_vec();
@@ -200,10 +288,10 @@ fn revoked_serial() -> SerialNumber {
     SerialNumber::from_slice(&[0x52, 0x45, 0x56])
 }
 
-fn around(now: SystemTime) -> Window {
+pub(super) fn around(now: SystemTime) -> Window {
     Window::around(now, HOUR, HOUR).unwrap()
 }
 
-fn key() -> KeyPair {
+pub(super) fn key() -> KeyPair {
     new_key().unwrap()
 }

@@ -80,35 +80,48 @@ pub enum Digest {
     SHA384,
 }
 
-/// The device's refusals.
+/// The device's codes: those of `aws-nitro-enclaves-nsm-api`, and when this device gives each, which
+/// is when the `nitro-enclave` machine of QEMU does.
+///
+/// Three are never given: no request of the interface has an argument that could be wrong in another
+/// way than the codes for it say, and what does not belong to a request is noticed by who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorCode {
-    /// The answer does not fit.
+    /// The answer is longer than the room that the caller gave it.
     BufferTooSmall,
-    /// A field or the whole request is too long.
+    /// User data, nonce or data to be measured of more than 512 bytes, a public key of more than
+    /// 1,024, a request of more than 4,096.
     InputTooLarge,
-    /// The device failed.
+    /// The device cannot make what it is asked for: its clock stands before 1970, or there is no key.
     InternalError,
-    /// An argument makes no sense.
+    /// Never given.
     InvalidArgument,
-    /// There is no such register.
+    /// A register from 32 on, or a range beyond it.
     InvalidIndex,
-    /// There is no such request.
+    /// Bytes that are no request of the interface.
     InvalidOperation,
-    /// The register is locked.
+    /// Never given.
+    InvalidResponse,
+    /// The register to be extended or locked is locked.
     ReadOnlyIndex,
+    /// Never given: an answer says it by being one.
+    Success,
 }
 
-impl From<ErrorCode> for DeviceError {
-    fn from(code: ErrorCode) -> Self {
-        match code {
-            ErrorCode::BufferTooSmall => Self::BufferTooSmall,
-            ErrorCode::InputTooLarge => Self::InputTooLarge,
-            ErrorCode::InternalError => Self::InternalError,
-            ErrorCode::InvalidArgument => Self::InvalidArgument,
-            ErrorCode::InvalidIndex => Self::InvalidIndex,
-            ErrorCode::InvalidOperation => Self::InvalidOperation,
-            ErrorCode::ReadOnlyIndex => Self::ReadOnlyIndex,
-        }
+impl ErrorCode {
+    /// What a caller makes of the code; success is no refusal.
+    #[must_use]
+    pub const fn refusal(self) -> Option<DeviceError> {
+        Some(match self {
+            Self::BufferTooSmall => DeviceError::BufferTooSmall,
+            Self::InputTooLarge => DeviceError::InputTooLarge,
+            Self::InternalError => DeviceError::InternalError,
+            Self::InvalidArgument => DeviceError::InvalidArgument,
+            Self::InvalidIndex => DeviceError::InvalidIndex,
+            Self::InvalidOperation => DeviceError::InvalidOperation,
+            Self::InvalidResponse => DeviceError::InvalidResponse,
+            Self::ReadOnlyIndex => DeviceError::ReadOnlyIndex,
+            Self::Success => return None,
+        })
     }
 }

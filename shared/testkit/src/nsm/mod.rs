@@ -25,6 +25,7 @@ mod payload;
 
 pub use message::{Digest, ErrorCode, Request, Response};
 pub use payload::Payload;
+pub(crate) use payload::encode_fields;
 
 /// Where the time comes from.
 pub type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -87,23 +88,26 @@ impl MockNsm {
         &self.root
     }
 
-    /// Asks the device, as its library does: both ways through [`MockNsm::exchange`].
+    /// Asks the device, as its library does: both ways through [`MockNsm::exchange`], with all the
+    /// room that the driver gives an answer.
     #[must_use]
     pub fn call(&self, request: &Request) -> Response {
         let internal = Response::Error(ErrorCode::InternalError);
         let Ok(request) = serde_cbor::to_vec(request) else { return internal };
-        serde_cbor::from_slice(&self.exchange(&request)).unwrap_or(internal)
+        let answer = self.exchange(&request, RESPONSE_LIMIT_BYTES);
+        serde_cbor::from_slice(&answer).unwrap_or(internal)
     }
 
-    /// Takes the bytes of one request, at most 4,096, and gives those of the answer, at most 12,288.
+    /// Takes the bytes of one request, at most 4,096, and gives those of the answer, in the room that
+    /// the caller has for it; a refusal always has room.
     ///
     /// Bytes that are no request are answered as a request the device does not know.
     #[must_use]
-    pub fn exchange(&self, request: &[u8]) -> Vec<u8> {
+    pub fn exchange(&self, request: &[u8], room_bytes: usize) -> Vec<u8> {
         let response = decode(request).and_then(|request| self.answer(request));
         let response = response.unwrap_or_else(Response::Error);
         match serde_cbor::to_vec(&response) {
-            Ok(bytes) if bytes.len() <= RESPONSE_LIMIT_BYTES => bytes,
+            Ok(bytes) if bytes.len() <= room_bytes => bytes,
             Ok(_) => encode_error(ErrorCode::BufferTooSmall),
             Err(_) => encode_error(ErrorCode::InternalError),
         }
@@ -237,7 +241,9 @@ impl Attestor for MockNsm {
         };
         match self.call(&request) {
             Response::Attestation { document } => Ok(document),
-            Response::Error(code) => Err(AttestError::Refused(code.into())),
+            Response::Error(code) => {
+                Err(code.refusal().map_or(AttestError::UnexpectedAnswer, AttestError::Refused))
+            }
             Response::DescribePCR { .. }
             | Response::ExtendPCR { .. }
             | Response::LockPCR

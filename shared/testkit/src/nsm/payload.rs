@@ -23,9 +23,7 @@ impl Payload {
     /// Encodes the payload with the leaf certificate and its bundle.
     #[must_use]
     pub fn encode(&self, leaf: &[u8], bundle: &[Vec<u8>]) -> Vec<u8> {
-        let fields = self.fields(leaf, bundle);
-        let map = Writer::new().map(count(fields.len()));
-        fields.iter().fold(map, |map, (name, value)| map.text(name).raw(value)).finish()
+        encode_fields(&self.fields(leaf, bundle))
     }
 
     /// The fields in the device's order, each with its encoded value.
@@ -49,6 +47,13 @@ impl Payload {
         ];
         fields.map(|(name, value)| (name, value.finish())).into()
     }
+}
+
+/// Encodes fields whose values are encoded already.
+pub(crate) fn encode_fields(fields: &[(impl AsRef<str>, Vec<u8>)]) -> Vec<u8> {
+    let map = Writer::new().map(count(fields.len()));
+    let add = |map: Writer, (name, value): &(_, Vec<u8>)| map.text(AsRef::as_ref(name)).raw(value);
+    fields.iter().fold(map, add).finish()
 }
 
 fn optional(field: Option<&[u8]>) -> Writer {
