@@ -2,12 +2,15 @@
 //!
 //! The file holds the committee's seeds and the vault's token: its owner alone may read it.
 
-use std::{collections::BTreeMap, fmt, io, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::Path};
 
 use attestation::{Measurements, TrustRoot};
-use crypto::sign::{SignerKey, SigningKey};
+use crypto::{
+    secret::SecretText,
+    sign::{SignerKey, SigningKey},
+};
 use protocol::{base64, committee::Committee, config::EnclaveConfig};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -36,6 +39,7 @@ pub(crate) struct File {
     /// The registers of the emulated image: `{"pcr0", "pcr1", "pcr2"}`.
     pub(crate) measurements: Box<RawValue>,
     /// What puts secrets into the vault.
+    #[serde(serialize_with = "expose_text")]
     pub(crate) vault_token: SecretText,
     /// The root of the echo service's certificate, PEM.
     pub(crate) echo_ca: String,
@@ -76,13 +80,9 @@ pub(crate) struct CommitteeFile {
     /// The members' ed25519 keys, hexadecimal.
     pub(crate) signers: Vec<String>,
     /// Their seeds, hexadecimal, in the same order.
+    #[serde(serialize_with = "expose_texts")]
     pub(crate) seeds: Vec<SecretText>,
 }
-
-/// A text that is never printed and is wiped when dropped.
-#[derive(Deserialize, Serialize)]
-#[serde(transparent)]
-pub(crate) struct SecretText(String);
 
 /// A devnet, checked.
 #[derive(Debug)]
@@ -180,31 +180,6 @@ impl File {
     }
 }
 
-impl SecretText {
-    /// Lends the text. Search for this name to find every use of a secret.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl Drop for SecretText {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.0);
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText")
-    }
-}
-
 /// What an enclave of this committee is configured with.
 pub(crate) fn enclave_config(
     members: &[SignerKey],
@@ -218,6 +193,16 @@ pub(crate) fn enclave_config(
         t: threshold,
         f,
     }
+}
+
+/// Writes a secret into the file, which is its owner's.
+fn expose_text<S: Serializer>(text: &SecretText, writer: S) -> Result<S::Ok, S::Error> {
+    writer.serialize_str(text.expose())
+}
+
+/// The same for a list of them.
+fn expose_texts<S: Serializer>(texts: &[SecretText], writer: S) -> Result<S::Ok, S::Error> {
+    writer.collect_seq(texts.iter().map(SecretText::expose))
 }
 
 /// A member of the file is not what it should be.

@@ -13,7 +13,7 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`secret`] | the one type for secret bytes |
+//! | [`secret`] | the one type for secrets, bytes or text |
 //! | [`sign`] | ed25519 signatures of committees, each for one purpose |
 //! | [`seal`] | X25519 sealed boxes to the enclave's ephemeral key |
 //! | [`tdh2`] | threshold encryption: keys, ciphertexts, shares, combination |
@@ -55,7 +55,7 @@
 //! What it refuses to do:
 //!
 //! - panic on bytes from outside, or put a byte of a secret or of a share into an error;
-//! - print, clone or compare a secret;
+//! - print or clone a secret, or compare one in a time that tells how far it is equal;
 //! - take a key that no honest party has: of small or low order, the identity, not canonical;
 //! - make or combine shares for a ciphertext whose proof was not verified, or count a party twice;
 //! - read the clock or the system's randomness.

@@ -1,8 +1,8 @@
 //! The settings of the workflow application (enclave-and-host 6.3).
 
-use std::{fmt, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crypto::sign::SigningKey;
+use crypto::{secret::SecretText, sign::SigningKey};
 use serde::Deserializer;
 use zeroize::Zeroizing;
 
@@ -15,8 +15,9 @@ use crate::{
 wire! {
     /// Settings as an operator writes them, unchecked.
     WorkflowSettings {
-        /// The key for the storage service, as hexadecimal digits.
-        storage_key: SecretText = "storageKey";
+        /// The key for the storage service, as hexadecimal digits. Shared, so that a clone of the
+        /// settings is no second copy of it.
+        storage_key: Arc<SecretText> = "storageKey";
         /// The storage service, as `host:port`.
         storage_service_url: String = "storageServiceUrl";
         /// Whether the storage service speaks TLS.
@@ -40,48 +41,17 @@ wire! {
     }
 }
 
-/// A text that is a secret: wiped when dropped, never printed, compared by its hash.
-#[derive(Clone, Default)]
-pub struct SecretText(Zeroizing<String>);
-
-impl SecretText {
-    /// Lends the text. Search for this name to find every use of a secret.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-}
-
-impl PartialEq for SecretText {
-    fn eq(&self, other: &Self) -> bool {
-        use sha2::{Digest as _, Sha256};
-        Sha256::digest(self.expose()) == Sha256::digest(other.expose())
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText")
-    }
-}
-
-impl Wire for SecretText {
+impl Wire for Arc<SecretText> {
     fn write(&self, out: &mut Writer) {
-        out.text(&self.0);
+        out.text(self.expose());
     }
 
     fn read<'de, D: Deserializer<'de>>(input: D, context: &Context) -> Result<Self, D::Error> {
-        String::read(input, context).map(Into::into)
+        String::read(input, context).map(|text| Self::new(text.into()))
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        SecretText::is_empty(self)
     }
 }
 
@@ -294,8 +264,6 @@ mod tests {
 
     #[test]
     fn no_text_holds_the_key() {
-        let key = SecretText::from("hunter2".to_owned());
-        assert_eq!(format!("{key:?}"), "SecretText");
         let text = r#"{"storageKey":"hunter2","storageServiceUrl":"h:1","gatewayUrl":"g"}"#;
         let error = Settings::decode(text.as_bytes()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -1,7 +1,7 @@
 //! The keys of a devnet, made anew at every start.
 
 use crypto::{
-    secret::Secret,
+    secret::{Secret, SecretText},
     sign::{SignerKey, SigningKey},
     tdh2::{self, Deal, DealError, Threshold, ThresholdError},
 };
@@ -13,10 +13,7 @@ use super::{
     layout::Layout,
     service::tls::{Identity, TlsError},
 };
-use crate::{
-    files::{self, Readers},
-    network::SecretText,
-};
+use crate::files::{self, Readers};
 
 /// F of the committee: one of four may be faulty.
 pub(crate) const FAULTS: u32 = 1;

@@ -1,7 +1,8 @@
 //! Our types from the value model of the files, and back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use crypto::secret::SecretText;
 use protocol::{
     answer::{
         ConfigRequest, EnclaveErrorResponse, ExecuteResponse, ListedEnclave,
@@ -17,7 +18,7 @@ use protocol::{
         SecretEntry, SecretIdentifier, SecretsRequestParams, SecretsResult, SignedResult,
     },
     rpc,
-    settings::{SecretText, WorkflowSettings},
+    settings::WorkflowSettings,
     time::{GoDuration, Rfc3339},
 };
 use serde_json::{Map, Value, json};
@@ -135,9 +136,9 @@ impl Model for String {
     }
 }
 
-impl Model for SecretText {
+impl Model for Arc<SecretText> {
     fn build(value: &Value) -> Built<Self> {
-        String::build(value).map(Into::into)
+        String::build(value).map(|text| Self::new(text.into()))
     }
 
     fn show(&self) -> Value {
