@@ -16,6 +16,7 @@
 //! | [`secret`] | the one type for secrets, bytes or text |
 //! | [`sign`] | ed25519 signatures of committees, each for one purpose |
 //! | [`seal`] | X25519 sealed boxes to the enclave's ephemeral key |
+//! | [`x25519`] | which public keys they take |
 //! | [`tdh2`] | threshold encryption: keys, ciphertexts, shares, combination |
 //! | [`ocr`], [`address`] | recoverable secp256k1 signatures and the addresses behind them |
 //!
@@ -64,6 +65,7 @@
 //! function leaves on the stack are out of reach.
 
 pub mod address;
+mod digits;
 pub mod ocr;
 #[cfg(test)]
 mod scripted;
@@ -71,3 +73,4 @@ pub mod seal;
 pub mod secret;
 pub mod sign;
 pub mod tdh2;
+pub mod x25519;

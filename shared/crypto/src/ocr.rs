@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use crate::address::Address;
 
 /// A secp256k1 key that signs reports. Wiped when dropped.
-pub struct OcrSigningKey(SigningKey);
+// Boxed, so that moving the key does not leave copies of it behind.
+pub struct OcrSigningKey(Box<SigningKey>);
 
 /// Why no address stands behind a signature.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl OcrSigningKey {
     ///
     /// [`OcrSigningKeyError`] for zero and for numbers not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, OcrSigningKeyError> {
-        SigningKey::from_bytes(bytes.into()).map(Self).ok().ok_or(OcrSigningKeyError)
+        let key = SigningKey::from_bytes(bytes.into()).ok().ok_or(OcrSigningKeyError)?;
+        Ok(Self(Box::new(key)))
     }
 
     /// A fresh key.

@@ -6,45 +6,57 @@
 //! ```
 //!
 //! A box says nothing about who sealed it: what is inside must prove itself.
+//!
+//! The nonce binds the recipient's key in its encoding, so a box to a second encoding of a key never
+//! opens: a recipient's key is canonical or refused. The key inside a box is part of the nonce as it
+//! was sent, in any encoding, as the reference has it; no sender that makes keys writes a second one.
+//!
+//! The exchange is RFC 7748's on every point, which crypto_box 0.9 is not: it reduces the secret scalar
+//! modulo the group order, so its boxes differ for points outside the group of that order.
 
-use crypto_box::{PublicKey, SecretKey};
+use blake2::{Blake2b, Digest as _, digest::consts::U24};
+use crypto_secretbox::{AeadInPlace as _, KeyInit as _, Nonce, Tag, XSalsa20Poly1305};
 use rand_core::CryptoRngCore;
+use salsa20::{cipher::consts::U10, hsalsa};
+use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::{
+    digits,
+    secret::Secret,
+    x25519::{self, PublicKeyError},
+};
 
 /// How much longer a sealed box is than its message.
 pub const OVERHEAD_BYTES: usize = 48;
 
+/// The longest message of a box: decryption shares travel in boxes, and their reader takes 1 KiB.
+pub const LONGEST_MESSAGE_BYTES: usize = 1024;
+
+/// The longest box that is opened.
+pub const LONGEST_SEALED_BYTES: usize = LONGEST_MESSAGE_BYTES + OVERHEAD_BYTES;
+
 /// The enclave's short-lived X25519 key. Wiped when dropped.
 // Boxed, so that moving the key does not leave copies of it behind.
-pub struct EphemeralKey(Box<SecretKey>);
+pub struct EphemeralKey(Box<StaticSecret>);
 
 /// The public half of an [`EphemeralKey`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EphemeralPublicKey([u8; 32]);
 
-/// Why bytes are not an ephemeral public key.
+/// Why nothing was sealed.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EphemeralPublicKeyError {
-    /// There are not 32 bytes.
-    #[error("invalid public key length: expected 32 bytes, got {got} bytes")]
-    Length {
-        /// Bytes, or half the characters of a text.
+pub enum SealError {
+    /// The box would be longer than its reader takes.
+    #[error("{got} bytes are too long to be sealed, the limit is {LONGEST_MESSAGE_BYTES}")]
+    TooLong {
+        /// Bytes of the message.
         got: usize,
     },
-    /// The text is not hexadecimal.
-    #[error("a public key has only hexadecimal digits")]
-    Digit,
-    /// Every secret key shares the same secret with this point, so anybody can open its boxes.
-    #[error("the public key has low order")]
-    LowOrder,
+    /// The cipher refuses; for a message within the limit it does not.
+    #[error("the message cannot be sealed")]
+    Cipher,
 }
-
-/// The message is too long for a box; none that fits in memory is.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the message is too long to be sealed")]
-pub struct SealError;
 
 /// Why a sealed box was not opened.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -52,6 +64,12 @@ pub enum OpenError {
     /// It is too short, for another key, or was changed; a box does not tell which.
     #[error("decryption failed")]
     Failed,
+    /// It is longer than [`LONGEST_SEALED_BYTES`] and was not looked at.
+    #[error("decryption failed")]
+    TooLong {
+        /// Its length in bytes.
+        got: usize,
+    },
     /// Its key is a point of low order: nobody with a key of their own made it.
     #[error("decryption failed")]
     LowOrder,
@@ -68,36 +86,47 @@ impl EphemeralKey {
     /// The key of 32 secret bytes; they are clamped when used (RFC 7748 section 5).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Box::new(SecretKey::from_bytes(*bytes)))
+        Self(Box::new(StaticSecret::from(*bytes)))
     }
 
     /// The key to which boxes are sealed.
     #[must_use]
     pub fn public(&self) -> EphemeralPublicKey {
-        EphemeralPublicKey(self.0.public_key().to_bytes())
+        EphemeralPublicKey(x25519_dalek::PublicKey::from(&*self.0).to_bytes())
     }
 
     /// Opens a box that was sealed to [`Self::public`].
     ///
     /// # Errors
     ///
+    /// - [`OpenError::TooLong`] for more than [`LONGEST_SEALED_BYTES`].
     /// - [`OpenError::LowOrder`] for a box that the reference would open and nobody seals honestly.
     /// - [`OpenError::Failed`] for any other box that was not sealed to this key, as it is.
     pub fn open(&self, sealed: &[u8]) -> Result<Secret, OpenError> {
-        let (sender, _) = sealed.split_first_chunk::<32>().ok_or(OpenError::Failed)?;
-        if has_low_order(sender) {
-            return Err(OpenError::LowOrder);
+        let got = sealed.len();
+        if got > LONGEST_SEALED_BYTES {
+            return Err(OpenError::TooLong { got });
         }
-        self.0.unseal(sealed).map(Secret::new).ok().ok_or(OpenError::Failed)
+        let (sender, rest) = sealed.split_first_chunk().ok_or(OpenError::Failed)?;
+        let (tag, body) = rest.split_first_chunk::<16>().ok_or(OpenError::Failed)?;
+        let cipher = self.cipher(sender).ok_or(OpenError::LowOrder)?;
+        let nonce = nonce(sender, &self.public().0);
+        let mut message = Zeroizing::new(body.to_vec());
+        cipher
+            .decrypt_in_place_detached(&nonce, b"", &mut message, Tag::from_slice(tag))
+            .map(|()| message.into())
+            .ok()
+            .ok_or(OpenError::Failed)
     }
-}
 
-impl Drop for EphemeralKey {
-    fn drop(&mut self) {
-        // The key's own drop wipes the scalar and leaves the bytes it came from. They are overwritten
-        // in place; the black box keeps the compiler from leaving out a store that nobody reads.
-        *self.0 = SecretKey::from_bytes([0; 32]);
-        std::hint::black_box(&self.0);
+    /// The cipher of a box between this key and another; `None` if that one has low order.
+    fn cipher(&self, other: &[u8; 32]) -> Option<XSalsa20Poly1305> {
+        let shared = self.0.diffie_hellman(&(*other).into());
+        if !shared.was_contributory() {
+            return None;
+        }
+        let key = Zeroizing::new(hsalsa::<U10>(shared.as_bytes().into(), &[0; 16].into()));
+        Some(XSalsa20Poly1305::new(&key))
     }
 }
 
@@ -112,15 +141,11 @@ impl EphemeralPublicKey {
     ///
     /// # Errors
     ///
-    /// - [`EphemeralPublicKeyError::Length`], with the text of the reference.
-    /// - [`EphemeralPublicKeyError::LowOrder`] for a point to which nothing can be sealed.
-    pub fn from_slice(bytes: &[u8]) -> Result<Self, EphemeralPublicKeyError> {
-        let got = bytes.len();
-        let key: [u8; 32] = bytes.try_into().ok().ok_or(EphemeralPublicKeyError::Length { got })?;
-        if has_low_order(&key) {
-            return Err(EphemeralPublicKeyError::LowOrder);
-        }
-        Ok(Self(key))
+    /// - [`PublicKeyError::Length`], with the text of the reference.
+    /// - [`PublicKeyError::LowOrder`] for a point to which nothing can be sealed.
+    /// - [`PublicKeyError::NotCanonical`] for a number not below 2^255 - 19.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, PublicKeyError> {
+        x25519::parse(bytes).map(Self)
     }
 
     /// The 32 bytes.
@@ -130,27 +155,35 @@ impl EphemeralPublicKey {
     }
 
     /// Seals `message` so that only the holder of the key opens it. The random 32 bytes are the
-    /// secret key of the box.
+    /// secret key of the box; they are wiped.
     ///
     /// # Errors
     ///
-    /// [`SealError`] if the cipher refuses the length, which no message in memory reaches.
+    /// [`SealError::TooLong`] for more than [`LONGEST_MESSAGE_BYTES`].
     pub fn seal(&self, message: &[u8], rng: &mut impl CryptoRngCore) -> Result<Vec<u8>, SealError> {
-        PublicKey::from_bytes(self.0).seal(rng, message).ok().ok_or(SealError)
+        let got = message.len();
+        if got > LONGEST_MESSAGE_BYTES {
+            return Err(SealError::TooLong { got });
+        }
+        let ephemeral = EphemeralKey::generate(rng);
+        let sender = ephemeral.public();
+        let cipher = ephemeral.cipher(&self.0).ok_or(SealError::Cipher)?;
+        // Encrypted where it is sent from: no other copy of the message is made.
+        let mut body = message.to_vec();
+        let tag = cipher
+            .encrypt_in_place_detached(&nonce(&sender.0, &self.0), b"", &mut body)
+            .ok()
+            .ok_or(SealError::Cipher)?;
+        Ok([sender.0.as_slice(), tag.as_slice(), body.as_slice()].concat())
     }
 }
 
 impl std::str::FromStr for EphemeralPublicKey {
-    type Err = EphemeralPublicKeyError;
+    type Err = PublicKeyError;
 
     /// Reads 64 hexadecimal digits of any case, without `0x`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != 64 {
-            return Err(EphemeralPublicKeyError::Length { got: text.len() / 2 });
-        }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).ok().ok_or(EphemeralPublicKeyError::Digit)?;
-        Self::from_slice(&bytes)
+        Self::from_slice(&digits::decode(text)?)
     }
 }
 
@@ -166,48 +199,9 @@ impl std::fmt::Debug for EphemeralPublicKey {
     }
 }
 
-/// Whether a multiple of 8 times this point is zero, on the curve or its twist. Bit 255 does not count.
-fn has_low_order(key: &[u8; 32]) -> bool {
-    let mut key = *key;
-    let [.., last] = &mut key;
-    *last &= 0x7f;
-    LOW_ORDER.contains(&key)
-}
-
-/// All encodings, below 2^255, of points whose order divides 8: `u` is 0, 1, -1, or one of the two
-/// coordinates of order 8; only 0 and 1 are small enough to have a second encoding.
-const LOW_ORDER: [[u8; 32]; 7] = [
-    [0; 32],
-    low(1, 0),
-    [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
-        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
-        0xb8, 0x00,
-    ],
-    [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
-        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
-        0x11, 0x57,
-    ],
-    high(0xec),
-    high(0xed),
-    high(0xee),
-];
-
-/// A small number.
-const fn low(first: u8, others: u8) -> [u8; 32] {
-    let mut bytes = [others; 32];
-    let [head, ..] = &mut bytes;
-    *head = first;
-    bytes
-}
-
-/// A number near 2^255 - 19, whose lowest byte is `0xed`.
-const fn high(first: u8) -> [u8; 32] {
-    let mut bytes = low(first, 0xff);
-    let [.., last] = &mut bytes;
-    *last = 0x7f;
-    bytes
+/// `BLAKE2b-192(epk ‖ pk)`.
+fn nonce(sender: &[u8; 32], recipient: &[u8; 32]) -> Nonce {
+    Blake2b::<U24>::new().chain_update(sender).chain_update(recipient).finalize()
 }
 
 #[cfg(test)]

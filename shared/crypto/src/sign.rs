@@ -1,11 +1,11 @@
 //! Committee signatures: ed25519 over a payload that names its purpose.
 //!
 //! A signature counts for the key that verifies it, never for a name beside it (relay-protocol 6.3).
-//! The equation is the one of the reference: `S < L`, no cofactor, `R` compared byte by byte. Keys that
-//! nobody generates honestly are refused when they are parsed, once, so that verifying has nothing
-//! left to decide.
+//! The equation is the one of the reference: `S < L`, no cofactor, `R` compared byte by byte. What no
+//! honest signer makes is refused beyond that: keys of small order or in a second encoding, once, when
+//! they are parsed; and a signature whose `R` has small order, which gives its maker's secret away.
 
-use ed25519_dalek::{Signer as _, Verifier as _};
+use ed25519_dalek::Signer as _;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
@@ -36,7 +36,8 @@ pub enum SignatureError {
 }
 
 /// An ed25519 key that signs for a member of a committee. Wiped when dropped.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+// Boxed, so that moving the key does not leave copies of it behind.
+pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
 
 impl Signature {
     /// Takes the 64 bytes of a signature.
@@ -66,7 +67,7 @@ impl SigningKey {
     /// The key of a 32-byte seed (RFC 8032 section 5.1.5).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        Self(Box::new(ed25519_dalek::SigningKey::from_bytes(seed)))
     }
 
     /// A fresh key.
@@ -133,7 +134,7 @@ impl SignerKey {
         signature: &Signature,
     ) -> Result<(), SignatureError> {
         let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        self.verifying().verify(payload, &signature).ok().ok_or(SignatureError::NotAllowed)
+        self.verifying().verify_strict(payload, &signature).ok().ok_or(SignatureError::NotAllowed)
     }
 }
 

@@ -96,6 +96,12 @@ fn a_signing_key_prints_only_its_address() {
     assert_eq!(format!("{key:?}"), format!("OcrSigningKey(of {})", key.address()));
 }
 
+#[test]
+fn a_signing_key_is_wiped_on_drop() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    wiped(&*OcrSigningKey::from_bytes(&[1; 32]).unwrap().0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

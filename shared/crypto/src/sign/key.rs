@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use ed25519_dalek::VerifyingKey;
 
+use crate::digits::{self, DigitsError};
+
 /// An ed25519 public key that can stand for a member of a committee.
 ///
 /// Ordered and hashed by its 32 bytes.
@@ -16,7 +18,13 @@ pub enum SignerKeyError {
     /// There are not 32 bytes.
     #[error("a signer key has 32 bytes, got {got}")]
     Length {
-        /// Bytes, or half the characters of a text.
+        /// Bytes.
+        got: usize,
+    },
+    /// The text does not have 64 characters.
+    #[error("a signer key has 64 hexadecimal digits, got {got} characters")]
+    DigitCount {
+        /// Characters.
         got: usize,
     },
     /// The text is not hexadecimal.
@@ -70,17 +78,21 @@ impl SignerKey {
     }
 }
 
+impl From<DigitsError> for SignerKeyError {
+    fn from(error: DigitsError) -> Self {
+        match error {
+            DigitsError::Count { got } => Self::DigitCount { got },
+            DigitsError::Digit => Self::Digit,
+        }
+    }
+}
+
 impl std::str::FromStr for SignerKey {
     type Err = SignerKeyError;
 
     /// Reads 64 hexadecimal digits of any case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != 64 {
-            return Err(SignerKeyError::Length { got: text.len() / 2 });
-        }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).ok().ok_or(SignerKeyError::Digit)?;
-        Self::from_slice(&bytes)
+        Self::from_slice(&digits::decode(text)?)
     }
 }
 

@@ -57,10 +57,14 @@ fn a_public_key_survives_text() {
 #[test]
 fn texts_that_are_no_key_are_refused() {
     let text = key(1).public().to_string();
-    let short = &text[2..];
-    assert_eq!(short.parse::<SignerKey>(), Err(SignerKeyError::Length { got: 31 }));
+    for length in [0, 62, 63] {
+        let short = text[..length].parse::<SignerKey>();
+        assert_eq!(short, Err(SignerKeyError::DigitCount { got: length }));
+    }
+    let odd = format!("{text}0").parse::<SignerKey>().unwrap_err();
+    assert_eq!(odd.to_string(), "a signer key has 64 hexadecimal digits, got 65 characters");
     let prefixed = format!("0x{text}");
-    assert_eq!(prefixed.parse::<SignerKey>(), Err(SignerKeyError::Length { got: 33 }));
+    assert_eq!(prefixed.parse::<SignerKey>(), Err(SignerKeyError::DigitCount { got: 66 }));
     let other = text.replace(&text[..1], "g");
     assert_eq!(other.parse::<SignerKey>(), Err(SignerKeyError::Digit));
 }
@@ -199,6 +203,32 @@ fn a_second_form_of_s_is_refused() {
     assert_eq!(answer, Err(SignatureError::NotAllowed));
 }
 
+#[test]
+fn a_signature_that_gives_its_secret_away_is_refused() {
+    // Nonce zero: R is the identity and S = k·a. The lenient equation holds; whoever sees it
+    // computes a = S/k, so no honest signer makes it.
+    let key = key(1);
+    let mut forged = [0; 64];
+    forged[0] = 1;
+    let s = bytes("8b7f672dd414f39afbd08937c46a96e637638c148b4afd55e506383acec4750f");
+    forged[32..].copy_from_slice(&s);
+    let lenient = ed25519_dalek::Verifier::verify(
+        key.public().verifying(),
+        &payload(Domain::ConfigVote, b"vote"),
+        &ed25519_dalek::Signature::from_bytes(&forged),
+    );
+    assert!(lenient.is_ok());
+    let forged = Signature::from_slice(&forged).unwrap();
+    let answer = key.public().verify(Domain::ConfigVote, b"vote", &forged);
+    assert_eq!(answer, Err(SignatureError::NotAllowed));
+}
+
+#[test]
+fn a_signing_key_is_wiped_on_drop() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    wiped(&*key(1).0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -211,6 +241,46 @@ proptest! {
         let found = find_signer(&[key.public()], Domain::RelayResponse, &message, &signature)
             .map(SignerKey::to_string);
         prop_assert_eq!(found, Err(SignatureError::NotAllowed));
+    }
+
+    #[test]
+    fn one_flipped_bit_of_the_message_is_refused(
+        seed: [u8; 32],
+        message in prop::collection::vec(any::<u8>(), 1..1_100),
+        position: prop::sample::Index,
+        bit in 0_u8..8,
+    ) {
+        let key = SigningKey::from_seed(&seed);
+        let signature = key.sign(Domain::RelayResponse, &message);
+        prop_assert_eq!(key.public().verify(Domain::RelayResponse, &message, &signature), Ok(()));
+        let mut other = message;
+        let position = position.index(other.len());
+        other[position] ^= 1 << bit;
+        let answer = key.public().verify(Domain::RelayResponse, &other, &signature);
+        prop_assert_eq!(answer, Err(SignatureError::NotAllowed));
+    }
+
+    #[test]
+    fn one_flipped_bit_of_the_payload_around_it_is_refused(seed: [u8; 32], bit in 0_usize..174 * 8) {
+        let key = SigningKey::from_seed(&seed);
+        let mut payload = payload(Domain::RelayResponse, &[7; 32]);
+        let signature = key.sign_payload(&payload);
+        prop_assert_eq!(key.public().verify_payload(&payload, &signature), Ok(()));
+        payload[bit / 8] ^= 1 << (bit % 8);
+        let answer = key.public().verify_payload(&payload, &signature);
+        prop_assert_eq!(answer, Err(SignatureError::NotAllowed));
+    }
+
+    #[test]
+    fn one_flipped_bit_of_the_key_is_no_key_or_another_s(seed: [u8; 32], bit in 0_usize..256) {
+        let key = SigningKey::from_seed(&seed);
+        let signature = key.sign(Domain::ComputeRequest, &[7; 32]);
+        let mut other = *key.public().as_bytes();
+        other[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(other) = SignerKey::from_slice(&other) {
+            let answer = other.verify(Domain::ComputeRequest, &[7; 32], &signature);
+            prop_assert_eq!(answer, Err(SignatureError::NotAllowed));
+        }
     }
 
     #[test]
