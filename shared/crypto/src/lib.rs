@@ -16,7 +16,8 @@
 //! | [`secret`] | the one type for secrets, bytes or text |
 //! | [`sign`] | ed25519 signatures of committees, each for one purpose |
 //! | [`seal`] | X25519 sealed boxes to the enclave's ephemeral key |
-//! | [`x25519`] | which public keys they take |
+//! | [`hpke`] | messages to a key that say what they are for (RFC 9180) |
+//! | [`x25519`] | which public keys both of them take |
 //! | [`tdh2`] | threshold encryption: keys, ciphertexts, shares, combination |
 //! | [`ocr`], [`address`] | recoverable secp256k1 signatures and the addresses behind them |
 //!
@@ -66,6 +67,7 @@
 
 pub mod address;
 mod digits;
+pub mod hpke;
 pub mod ocr;
 #[cfg(test)]
 mod scripted;
