@@ -12,6 +12,7 @@
 mod ciphertext;
 mod combine;
 mod deal;
+mod encoding;
 mod generator;
 mod group;
 mod hash;
@@ -23,7 +24,9 @@ mod threshold;
 
 pub use ciphertext::{Ciphertext, CiphertextError, EncryptError, encrypt};
 pub use combine::{CombineError, combine};
-pub use deal::{Deal, DealError, MasterSecret, PrivateShare, deal, redeal};
+pub use deal::{
+    Deal, DealError, MasterSecret, PrivateShare, RecoverError, dangerous_deal, deal, redeal,
+};
 pub use generator::production_g_bar;
 pub use group::{PointError, ScalarError};
 pub use json::ParseError;

@@ -4,9 +4,6 @@
 //! C = key ⊕ H1(rH)   U = rG   Ū = rḠ   W = sG   W̄ = sḠ   E = H2(C, ℓ, U, W, Ū, W̄)   F = s + rE
 //! valid: E = H2(C, ℓ, U, FG - EU, Ū, FḠ - EŪ)
 //! ```
-//!
-//! Of the two encodings in the field, JSON and fields with a length in front, the second is known only
-//! by its outline. It is recognised and refused by an error of its own.
 
 use aes_gcm::{AeadInPlace as _, Aes256Gcm, KeyInit as _};
 use p256::Scalar;
@@ -15,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Label, MasterPublicKey,
+    encoding::{Outer, OuterError},
     group::{POINT_BYTES, Point, commitment, encode_scalar, random_scalar, response},
     hash::{h1, h2},
     json::{Object, ParseError, Writer},
@@ -27,12 +25,12 @@ use super::{
 #[derive(Clone)]
 pub struct Ciphertext {
     bytes: Vec<u8>,
+    outer: Outer,
     label: Label,
     /// The `Ḡ` under which the proof holds.
     g_bar: [u8; POINT_BYTES],
     pub(super) c: [u8; 32],
     pub(super) u: Point,
-    pub(super) sealed: Vec<u8>,
     pub(super) nonce: [u8; NONCE_BYTES],
 }
 
@@ -42,9 +40,9 @@ pub enum CiphertextError {
     /// The outer or the inner text is not an object of its kind.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// The bytes begin like the length-prefixed encoding, which is not supported.
-    #[error("the ciphertext is not in its JSON encoding")]
-    LengthPrefixed,
+    /// The bytes begin like fields with their length in front, and are not three of them and no more.
+    #[error("the fields of the ciphertext do not fill it")]
+    Fields,
     /// `C` or `Label` does not have 32 bytes.
     #[error("{member} does not have 32 bytes")]
     InputSize {
@@ -73,44 +71,46 @@ pub enum EncryptError {
 }
 
 impl Ciphertext {
-    /// Parses the JSON bytes of a ciphertext and verifies its proof under `key`.
+    /// Parses the bytes of a ciphertext, in either encoding, and verifies its proof under `key`.
     ///
-    /// Only `Ḡ` of the key counts, so ciphertexts outlive a redeal.
+    /// A first byte of zero is fields with their length in front, everything else is JSON. Only `Ḡ` of
+    /// the key counts, so ciphertexts outlive a redeal.
     ///
     /// # Errors
     ///
-    /// [`CiphertextError`]; the text is at most 1 MiB long.
-    pub fn parse(text: &[u8], key: &MasterPublicKey) -> Result<Self, CiphertextError> {
-        // No length of ours fills the first of four bytes, and no JSON text begins with a zero byte.
-        if text.first() == Some(&0) {
-            return Err(CiphertextError::LengthPrefixed);
-        }
-        let outer =
-            Object::parse(text, &["TDH2Ctxt", "SymCtxt", "Nonce"], LONGEST_CIPHERTEXT_BYTES)?;
-        let inner = outer.bytes("TDH2Ctxt")?;
-        let sealed = outer.bytes("SymCtxt")?.to_vec();
-        let nonce = outer.bytes("Nonce")?.as_slice().try_into();
+    /// [`CiphertextError`]; there are at most 1 MiB.
+    pub fn parse(bytes: &[u8], key: &MasterPublicKey) -> Result<Self, CiphertextError> {
+        let outer = Outer::parse(bytes, LONGEST_CIPHERTEXT_BYTES)?;
+        let nonce = outer.nonce.as_slice().try_into();
         let nonce = nonce.ok().ok_or(CiphertextError::SymmetricSize)?;
-        if sealed.len() < TAG_BYTES {
+        if outer.sealed.len() < TAG_BYTES {
             return Err(CiphertextError::SymmetricSize);
         }
-        let inner = Inner::parse(&inner)?;
-        inner.verify(&key.g_bar)?;
-        Ok(Self {
-            bytes: text.to_vec(),
-            label: inner.label,
-            g_bar: *key.g_bar(),
-            c: inner.c,
-            u: inner.u,
-            sealed,
-            nonce,
-        })
+        let Inner { c, label, u, .. } = Inner::parse(&outer.inner)?.verified(&key.g_bar)?;
+        Ok(Self { bytes: bytes.to_vec(), outer, label, g_bar: *key.g_bar(), c, u, nonce })
     }
 
     /// The bytes it was parsed from, or those to send. Hash and compare these.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The JSON encoding, which clients write and peers pass on.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        self.outer.to_json()
+    }
+
+    /// The other encoding: three fields, each behind its length in four bytes.
+    #[must_use]
+    pub fn to_length_prefixed(&self) -> Vec<u8> {
+        self.outer.to_fields()
+    }
+
+    /// The AES-GCM ciphertext with its tag.
+    pub(super) fn sealed(&self) -> &[u8] {
+        &self.outer.sealed
     }
 
     /// What it is for. Whoever makes shares compares this first.
@@ -165,15 +165,22 @@ pub fn encrypt(
         .ok()
         .ok_or(too_long)?;
     let inner = Inner::prove(key, label, &symmetric_key, rng);
-    let bytes = Writer::with_capacity(LONGEST_CIPHERTEXT_BYTES.min(capacity.saturating_mul(2)))
-        .bytes("TDH2Ctxt", &inner.to_json())
-        .bytes("SymCtxt", &sealed)
-        .bytes("Nonce", &nonce)
-        .finish()
-        .to_vec();
-    let sealed = std::mem::take(&mut *sealed);
-    let (c, u) = (inner.c, inner.u);
-    Ok(Ciphertext { bytes, label, g_bar: *key.g_bar(), c, u, sealed, nonce })
+    let outer = Outer {
+        inner: inner.to_json().to_vec(),
+        sealed: std::mem::take(&mut *sealed),
+        nonce: nonce.to_vec(),
+    };
+    let (bytes, Inner { c, u, .. }) = (outer.to_json(), inner);
+    Ok(Ciphertext { bytes, outer, label, g_bar: *key.g_bar(), c, u, nonce })
+}
+
+impl From<OuterError> for CiphertextError {
+    fn from(error: OuterError) -> Self {
+        match error {
+            OuterError::Json(error) => Self::Parse(error),
+            OuterError::Fields => Self::Fields,
+        }
+    }
 }
 
 /// The part that the proof covers: the wrapped key under its label.
@@ -193,18 +200,18 @@ impl Inner {
         object.group()?;
         let (c, label) = (object.bytes("C")?, object.bytes("Label")?);
         let (u, u_bar) = (object.point("U")?, object.point("U_bar")?);
-        let (e, f) = (*object.scalar("E")?, *object.scalar("F")?);
+        let (e, f) = (**object.scalar("E")?, **object.scalar("F")?);
         let block = |member, bytes: &[u8]| {
             <[u8; 32]>::try_from(bytes).ok().ok_or(CiphertextError::InputSize { member })
         };
         Ok(Self { c: block("C", &c)?, label: block("Label", &label)?.into(), u, u_bar, e, f })
     }
 
-    fn verify(&self, g_bar: &Point) -> Result<(), CiphertextError> {
+    fn verified(self, g_bar: &Point) -> Result<Self, CiphertextError> {
         let w = commitment(&self.f, &Point::generator(), &self.e, &self.u);
         let w_bar = commitment(&self.f, g_bar, &self.e, &self.u_bar);
         let e = h2(&self.c, self.label.as_bytes(), [&self.u, &w, &self.u_bar, &w_bar]);
-        if e == self.e { Ok(()) } else { Err(CiphertextError::Proof) }
+        if e == self.e { Ok(self) } else { Err(CiphertextError::Proof) }
     }
 
     fn prove(

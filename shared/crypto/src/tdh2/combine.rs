@@ -1,6 +1,6 @@
 //! From T shares to the secret (tdh2 sections 10 and 12).
 
-use aes_gcm::{AeadInPlace as _, Aes256Gcm, KeyInit as _, aead::generic_array::GenericArray};
+use aes_gcm::{AeadInPlace as _, Aes256Gcm, KeyInit as _};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use super::{
     Ciphertext, DecryptionShare, MasterPublicKey, Threshold,
     ciphertext::{TAG_BYTES, xor},
-    group::{Point, interpolate_at_zero},
+    group::{SecretPoint, interpolate_points},
     hash::h1,
 };
 
@@ -57,7 +57,7 @@ pub fn combine<'s>(
         return Err(CombineError::OtherKey);
     }
     let (mut got, want) = (0_u32, threshold.get());
-    let mut held: Vec<(u32, Zeroizing<Point>)> = Vec::new();
+    let mut held: Vec<(u32, SecretPoint)> = Vec::new();
     let mut invalid = Vec::new();
     for (position, text) in shares.into_iter().enumerate() {
         let Ok(share) = DecryptionShare::parse(text) else {
@@ -81,24 +81,14 @@ pub fn combine<'s>(
 }
 
 /// `key = H1(Σ λᵢUᵢ) ⊕ C`, then AES-256-GCM without associated data.
-fn open(
-    ciphertext: &Ciphertext,
-    shares: &[(u32, Zeroizing<Point>)],
-) -> Result<Secret, CombineError> {
-    let pad = h1(&interpolate_at_zero(shares));
+fn open(ciphertext: &Ciphertext, shares: &[(u32, SecretPoint)]) -> Result<Secret, CombineError> {
+    let pad = h1(&interpolate_points(shares));
     let key = Zeroizing::new(xor(&pad, &ciphertext.c));
-    let split = ciphertext.sealed.len().checked_sub(TAG_BYTES);
-    let (body, tag) = split
-        .and_then(|end| ciphertext.sealed.split_at_checked(end))
-        .ok_or(CombineError::Decrypt)?;
+    let (body, tag) =
+        ciphertext.sealed().split_last_chunk::<TAG_BYTES>().ok_or(CombineError::Decrypt)?;
     let mut plaintext = Zeroizing::new(body.to_vec());
     Aes256Gcm::new((&*key).into())
-        .decrypt_in_place_detached(
-            &ciphertext.nonce.into(),
-            b"",
-            &mut plaintext,
-            GenericArray::from_slice(tag),
-        )
+        .decrypt_in_place_detached(&ciphertext.nonce.into(), b"", &mut plaintext, tag.into())
         .ok()
         .ok_or(CombineError::Decrypt)?;
     Ok(plaintext.into())

@@ -1,17 +1,22 @@
 //! Key creation by a trusted dealer: the master secret, split into one private share per party.
 //!
-//! The dealer of this module knows the logarithm of `Ḡ` for a moment, so its keys are for development
-//! and tests; production keys come from a distributed ceremony (tdh2 section 5).
+//! The dealer holds the master secret for a moment, and nothing else that a distributed ceremony would
+//! keep from it: `Ḡ` is derived from the key, so nobody ever knows its logarithm (tdh2 section 5).
 
-use p256::Scalar;
+use std::collections::BTreeMap;
+
+use p256::elliptic_curve::Field as _;
 use rand_core::CryptoRngCore;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::secret::Secret;
 
 use super::{
     MasterPublicKey, Threshold,
-    group::{Point, encode_scalar, evaluate, position_of, random_scalar},
+    generator::g_bar_of,
+    group::{
+        Point, ScalarError, SecretScalar, encode_scalar, evaluate, interpolate_scalars,
+        position_of, random_scalar,
+    },
     json::{Object, ParseError, Writer},
 };
 
@@ -27,12 +32,12 @@ pub struct Deal {
 }
 
 /// The secret `x` of a key. Wiped when dropped.
-pub struct MasterSecret(Zeroizing<Scalar>);
+pub struct MasterSecret(SecretScalar);
 
 /// One party's `xᵢ`. Wiped when dropped.
 pub struct PrivateShare {
     index: u32,
-    pub(super) value: Zeroizing<Scalar>,
+    pub(super) value: SecretScalar,
 }
 
 /// Why no key was dealt.
@@ -59,9 +64,27 @@ pub enum DealError {
     OtherKey,
 }
 
+/// Why private shares do not make up a master secret.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RecoverError {
+    /// This party's share is not one of the key.
+    #[error("the share of index {index} belongs to another key")]
+    OtherKey {
+        /// The index that it claims.
+        index: u32,
+    },
+    /// The shares of this many parties do not determine the secret: fewer than the threshold.
+    #[error("the shares of {got} members are fewer than the threshold of the key")]
+    TooFew {
+        /// Distinct parties.
+        got: usize,
+    },
+}
+
 /// Deals a fresh key: `parties` private shares, of which `threshold` decrypt.
 ///
-/// Draws the coefficients of the polynomial, lowest first, then the logarithm of `Ḡ`; each is 32 bytes.
+/// Draws the coefficients of the polynomial, lowest first, each of 32 bytes. `Ḡ` is derived from `H`;
+/// [`MasterPublicKey::derives_g_bar`] tells such a key from others.
 ///
 /// # Errors
 ///
@@ -72,10 +95,33 @@ pub fn deal(
     parties: u32,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Deal, DealError> {
+    deal_with(threshold, parties, rng, |h, _rng| g_bar_of(h))
+}
+
+/// Deals as the reference's test dealer does: the logarithm of `Ḡ` is drawn after the coefficients, so
+/// the dealer could keep it. For comparing with the reference only.
+///
+/// # Errors
+///
+/// Those of [`deal`].
+pub fn dangerous_deal(
+    threshold: Threshold,
+    parties: u32,
+    rng: &mut impl CryptoRngCore,
+) -> Result<Deal, DealError> {
+    deal_with(threshold, parties, rng, |_h, rng| Point::generator().times(&random_scalar(rng)))
+}
+
+fn deal_with<R: CryptoRngCore>(
+    threshold: Threshold,
+    parties: u32,
+    rng: &mut R,
+    g_bar: impl FnOnce(&Point, &mut R) -> Point,
+) -> Result<Deal, DealError> {
     refuse_impossible(threshold, parties)?;
     let master_secret = MasterSecret(random_scalar(rng));
     let shares = split(&master_secret, threshold, parties, rng);
-    let g_bar = Point::generator().times(&random_scalar(rng));
+    let g_bar = g_bar(&master_secret.public(), rng);
     let public_key = public_key_of(g_bar, &master_secret, &shares);
     Ok(Deal { master_secret, public_key, shares })
 }
@@ -95,7 +141,7 @@ pub fn redeal(
     rng: &mut impl CryptoRngCore,
 ) -> Result<(MasterPublicKey, Vec<PrivateShare>), DealError> {
     refuse_impossible(threshold, parties)?;
-    if Point::generator().times(&secret.0).encoded() != key.h.encoded() {
+    if secret.public().encoded() != key.h.encoded() {
         return Err(DealError::OtherKey);
     }
     let shares = split(secret, threshold, parties, rng);
@@ -107,11 +153,43 @@ impl MasterSecret {
     ///
     /// # Errors
     ///
-    /// [`ParseError`]; the text is at most 1 KiB long.
+    /// [`ParseError`]; the text is at most 1 KiB long. Zero is no secret: its public key would be the
+    /// identity, which no parser takes.
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
-        let object = Object::parse(text, &["Group", "S"], LONGEST_SECRET_BYTES)?;
+        let (member, error) = ("S", ScalarError::Zero);
+        let object = Object::parse(text, &["Group", member], LONGEST_SECRET_BYTES)?;
         object.group()?;
-        object.scalar("S").map(Self)
+        let secret = object.scalar(member)?;
+        if bool::from(secret.is_zero()) {
+            return Err(ParseError::Scalar { member, error });
+        }
+        Ok(Self(secret))
+    }
+
+    /// The master secret of `key`, out of private shares of at least the threshold's number of parties.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoverError`], in its order.
+    pub fn recover<'s>(
+        key: &MasterPublicKey,
+        shares: impl IntoIterator<Item = &'s PrivateShare>,
+    ) -> Result<Self, RecoverError> {
+        let mut known = BTreeMap::new();
+        for share in shares {
+            let index = share.index;
+            if !share.belongs_to(key) {
+                return Err(RecoverError::OtherKey { index });
+            }
+            known.insert(index, share);
+        }
+        let values = known.iter().map(|(index, share)| (*index, &**share.value.as_ref()));
+        let secret = Self(interpolate_scalars(values));
+        if secret.public().encoded() == key.h.encoded() {
+            Ok(secret)
+        } else {
+            Err(RecoverError::TooFew { got: known.len() })
+        }
     }
 
     /// The bytes to keep in the dealer's file.
@@ -120,10 +198,18 @@ impl MasterSecret {
         let writer = Writer::with_capacity(LONGEST_EMITTED_SECRET_BYTES).group();
         writer.bytes("S", &*encode_scalar(&self.0)).finish().into()
     }
+
+    /// `H = xG`.
+    fn public(&self) -> Point {
+        Point::generator().times(&self.0)
+    }
 }
 
 impl PrivateShare {
     /// Parses the JSON bytes of a private share.
+    ///
+    /// Zero is read, as the reference does; it belongs to no key that parses, and its decryption
+    /// shares are refused by whoever reads them.
     ///
     /// # Errors
     ///
@@ -185,21 +271,16 @@ fn split(
     parties: u32,
     rng: &mut impl CryptoRngCore,
 ) -> Vec<PrivateShare> {
-    let others = (1..threshold.get()).map(|_| *random_scalar(rng));
-    let mut coefficients: Vec<Scalar> = std::iter::once(*secret.0).chain(others).collect();
-    let share = |index| PrivateShare {
-        index,
-        value: Zeroizing::new(evaluate(&coefficients, &position_of(index))),
-    };
-    let shares = (0..parties).map(share).collect();
-    coefficients.zeroize();
-    shares
+    let constant = secret.0.clone();
+    let others = (1..threshold.get()).map(|_| random_scalar(rng));
+    let coefficients: Vec<SecretScalar> = std::iter::once(constant).chain(others).collect();
+    let share = |index| PrivateShare { index, value: evaluate(&coefficients, &position_of(index)) };
+    (0..parties).map(share).collect()
 }
 
 fn public_key_of(g_bar: Point, secret: &MasterSecret, shares: &[PrivateShare]) -> MasterPublicKey {
-    let public = |value: &Scalar| Point::generator().times(value);
-    let shares = shares.iter().map(|share| public(&share.value)).collect();
-    MasterPublicKey::of(g_bar, public(&secret.0), shares)
+    let shares = shares.iter().map(|share| Point::generator().times(&share.value)).collect();
+    MasterPublicKey::of(g_bar, secret.public(), shares)
 }
 
 /// The longest public key that a parser takes has this many parties.
@@ -210,3 +291,6 @@ const LONGEST_SECRET_BYTES: usize = 1024;
 
 /// 76 bytes and the ten digits of the largest index.
 const LONGEST_EMITTED_SECRET_BYTES: usize = 86;
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! How production keys derive their second generator, for auditing them (tdh2 section 5).
+//! Second generators of which nobody knows the logarithm (tdh2 section 5): whoever knows it can break
+//! the argument that a ciphertext's maker knew the plaintext.
 
 use p256::{
     AffinePoint,
@@ -22,6 +23,16 @@ use super::group::{POINT_BYTES, Point};
 /// of one more byte is the parity of `y`. Compare with [`super::MasterPublicKey::g_bar`].
 #[must_use]
 pub fn production_g_bar(instance_id: &str) -> [u8; POINT_BYTES] {
+    *derive(instance_id).encoded()
+}
+
+/// The `Ḡ` of a key that [`super::deal`] makes, derived in the same way from its `H`: anybody who has
+/// the key can derive it again, and a redeal keeps both.
+pub(super) fn g_bar_of(h: &Point) -> Point {
+    derive(&format!("enclavectl/vault/v1/{}", hex::encode(h.encoded())))
+}
+
+fn derive(instance_id: &str) -> Point {
     let mut hash = Shake256::default();
     for text in ["chain.link/san-marino-dkg/v1/crs", instance_id, "tdh2shim"] {
         hash.update(&[STRING]);
@@ -38,7 +49,7 @@ pub fn production_g_bar(instance_id: &str) -> [u8; POINT_BYTES] {
             let mut parity = [0];
             stream.read(&mut parity);
             let [parity] = parity;
-            return *Point::of(decompress(&x, parity & 1).unwrap_or(even).into()).encoded();
+            return Point::of(decompress(&x, parity & 1).unwrap_or(even).into());
         }
     }
 }

@@ -11,6 +11,7 @@ use p256::{
     AffinePoint, EncodedPoint, ProjectivePoint, Scalar,
     elliptic_curve::{
         Field as _, PrimeField as _,
+        ops::BatchInvert as _,
         sec1::{FromEncodedPoint as _, ToEncodedPoint as _},
     },
 };
@@ -32,6 +33,9 @@ pub enum ScalarError {
     /// The number is not below the group order.
     #[error("the scalar is not below the group order")]
     Range,
+    /// The number is zero, where that is nobody's secret.
+    #[error("the scalar is zero")]
+    Zero,
 }
 
 /// Why bytes are not a point that an honest party sends.
@@ -47,6 +51,12 @@ pub enum PointError {
     #[error("the point is the identity")]
     Identity,
 }
+
+/// A scalar that is secret: in one place, so that moving its owner copies nothing; wiped when dropped.
+pub(super) type SecretScalar = Box<Zeroizing<Scalar>>;
+
+/// A point that is secret, in the same way.
+pub(super) type SecretPoint = Box<Zeroizing<Point>>;
 
 /// A point together with its encoding, which every hash needs.
 #[derive(Clone)]
@@ -124,8 +134,12 @@ pub(super) fn response(t: &Scalar, x: &Scalar, e: &Scalar) -> Scalar {
 }
 
 /// `f(x)` for the polynomial with these coefficients, lowest first.
-pub(super) fn evaluate(coefficients: &[Scalar], x: &Scalar) -> Scalar {
-    coefficients.iter().rev().fold(Scalar::ZERO, |value, coefficient| value * x + coefficient)
+pub(super) fn evaluate(coefficients: &[SecretScalar], x: &Scalar) -> SecretScalar {
+    let mut value = SecretScalar::default();
+    for coefficient in coefficients.iter().rev() {
+        **value = **value * x + ***coefficient;
+    }
+    value
 }
 
 /// Where party `index`, counted from 0, has its share of the polynomial: at `index + 1`.
@@ -133,23 +147,43 @@ pub(super) fn position_of(index: u32) -> Scalar {
     Scalar::from(u64::from(index) + 1)
 }
 
-/// `Σ λᵢPᵢ` with the Lagrange coefficients at zero of the parties' positions.
-///
-/// The indices are distinct, so every denominator has an inverse.
-pub(super) fn interpolate_at_zero(shares: &[(u32, Zeroizing<Point>)]) -> Zeroizing<Point> {
+/// `Σ λᵢPᵢ`: what the parties' points say about the point at zero.
+pub(super) fn interpolate_points(shares: &[(u32, SecretPoint)]) -> SecretPoint {
     let mut sum = Zeroizing::new(ProjectivePoint::IDENTITY);
-    for (index, share) in shares {
-        let own = position_of(*index);
-        let (mut above, mut below) = (Scalar::ONE, Scalar::ONE);
-        for (other, _) in shares.iter().filter(|(other, _)| other != index) {
-            let other = position_of(*other);
-            above *= other;
-            below *= other - own;
-        }
-        let inverse = Option::<Scalar>::from(below.invert()).unwrap_or(Scalar::ZERO);
-        *sum += share.point * (above * inverse);
+    let weights = lagrange_at_zero(shares.iter().map(|(index, _)| *index));
+    for ((_, share), weight) in shares.iter().zip(weights) {
+        *sum += share.point * weight;
     }
-    Zeroizing::new(Point::of(*sum))
+    Box::new(Zeroizing::new(Point::of(*sum)))
+}
+
+/// `Σ λᵢxᵢ`: the value at zero of the polynomial on which the parties' scalars lie.
+pub(super) fn interpolate_scalars<'s>(
+    shares: impl Iterator<Item = (u32, &'s Scalar)> + Clone,
+) -> SecretScalar {
+    let mut sum = SecretScalar::default();
+    let weights = lagrange_at_zero(shares.clone().map(|(index, _)| index));
+    for ((_, share), weight) in shares.zip(weights) {
+        **sum += *share * weight;
+    }
+    sum
+}
+
+/// `λᵢ = Π xⱼ / (xⱼ - xᵢ)` over all `j ≠ i`, for the positions of these parties.
+///
+/// The indices are public and distinct, so every denominator has an inverse; one inversion serves all.
+fn lagrange_at_zero(indices: impl Iterator<Item = u32>) -> Vec<Scalar> {
+    let positions: Vec<Scalar> = indices.map(position_of).collect();
+    let product = |own: &Scalar, factor: fn(&Scalar, &Scalar) -> Scalar| {
+        let others = positions.iter().filter(|other| *other != own);
+        others.fold(Scalar::ONE, |product, other| product * factor(other, own))
+    };
+    let below: Vec<Scalar> =
+        positions.iter().map(|own| product(own, |other, own| *other - own)).collect();
+    let inverses: Vec<Scalar> =
+        Option::from(Scalar::batch_invert(below.as_slice())).unwrap_or_default();
+    let above = positions.iter().map(|own| product(own, |other, _| *other));
+    above.zip(inverses).map(|(above, inverse)| above * inverse).collect()
 }
 
 /// Decodes 32 bytes, big-endian, below the group order. Zero is one of them.
@@ -166,16 +200,21 @@ pub(super) fn encode_scalar(scalar: &Scalar) -> Zeroizing<[u8; 32]> {
 }
 
 /// A scalar from 1 to the group order less one: the first 32 random bytes, big-endian, in that range.
-pub(super) fn random_scalar(rng: &mut impl CryptoRngCore) -> Zeroizing<Scalar> {
+pub(super) fn random_scalar(rng: &mut impl CryptoRngCore) -> SecretScalar {
     let mut bytes = Zeroizing::new([0; 32]);
     // A draw is out of range once in 2^32.
     loop {
         rng.fill_bytes(&mut *bytes);
         match decode_scalar(&*bytes) {
-            Ok(scalar) if !bool::from(scalar.is_zero()) => return Zeroizing::new(scalar),
+            Ok(scalar) if !bool::from(scalar.is_zero()) => return secret(scalar),
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Puts a scalar where it is wiped.
+pub(super) fn secret(scalar: Scalar) -> SecretScalar {
+    Box::new(Zeroizing::new(scalar))
 }
 
 const UNCOMPRESSED: u8 = 4;
@@ -246,6 +285,35 @@ mod tests {
         draws[32..64].copy_from_slice(&order());
         draws[95] = 7;
         let scalar = random_scalar(&mut crate::scripted::Scripted::new(&draws));
-        assert_eq!(*scalar, Scalar::from(7_u64));
+        assert_eq!(**scalar, Scalar::from(7_u64));
+    }
+
+    #[test]
+    fn the_value_at_zero_is_interpolated_from_any_positions() {
+        let coefficients: Vec<SecretScalar> = [11, 7, 5].map(|c: u64| secret(c.into())).into();
+        let share = |index| {
+            let value = evaluate(&coefficients, &position_of(index));
+            (index, Box::new(Zeroizing::new(Point::generator().times(&value))))
+        };
+        let expected = Point::generator().times(&Scalar::from(11_u64));
+        for indices in [[0, 1, 2], [2, 0, 1], [9, 4, u32::MAX]] {
+            let shares = indices.map(share);
+            assert_eq!(interpolate_points(&shares).encoded(), expected.encoded(), "{indices:?}");
+            let values = indices.map(|index| evaluate(&coefficients, &position_of(index)));
+            let values = indices.into_iter().zip(values.iter().map(|value| &***value));
+            assert_eq!(**interpolate_scalars(values), Scalar::from(11_u64), "{indices:?}");
+        }
+        assert!(interpolate_points(&[]).encoded()[1..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn wiping_leaves_neither_point_nor_scalar() {
+        let mut point = Point::generator();
+        point.zeroize();
+        assert_eq!(point.point, ProjectivePoint::IDENTITY);
+        assert_eq!(point.encoded, [0; POINT_BYTES]);
+        let mut scalar = secret(Scalar::from(7_u64));
+        scalar.zeroize();
+        assert_eq!(**scalar, Scalar::ZERO);
     }
 }

@@ -8,12 +8,11 @@ use base64::{
     Engine as _, alphabet,
     engine::{GeneralPurpose, general_purpose::PAD},
 };
-use p256::Scalar;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::group::{NAME, Point, PointError, ScalarError, decode_scalar};
+use super::group::{NAME, Point, PointError, ScalarError, SecretScalar, decode_scalar, secret};
 
 /// Why a text is not a TDH2 object. Says which member, never what it held.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -128,9 +127,9 @@ impl<'t> Object<'t> {
     }
 
     /// A scalar.
-    pub(super) fn scalar(&self, member: &'static str) -> Result<Zeroizing<Scalar>, ParseError> {
+    pub(super) fn scalar(&self, member: &'static str) -> Result<SecretScalar, ParseError> {
         decode_scalar(&self.bytes(member)?)
-            .map(Zeroizing::new)
+            .map(secret)
             .map_err(|error| ParseError::Scalar { member, error })
     }
 

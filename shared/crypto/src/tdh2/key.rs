@@ -1,6 +1,7 @@
 //! The vault's public key, as encryptors, enclaves and vault nodes share it.
 
 use super::{
+    generator::g_bar_of,
     group::{POINT_BYTES, Point},
     json::{Object, ParseError, Writer},
 };
@@ -71,6 +72,13 @@ impl MasterPublicKey {
     #[must_use]
     pub fn parties(&self) -> usize {
         self.shares.len()
+    }
+
+    /// Whether the second generator is the one that [`super::deal`] derives from `H`, so that nobody knows
+    /// its logarithm. Keys of other ceremonies are audited by [`super::production_g_bar`].
+    #[must_use]
+    pub fn derives_g_bar(&self) -> bool {
+        self.g_bar.encoded() == g_bar_of(&self.h).encoded()
     }
 
     /// The second generator, encoded as `04 ‖ X ‖ Y`.

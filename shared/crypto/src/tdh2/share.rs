@@ -5,7 +5,6 @@
 //! valid: Eᵢ = H4(Uᵢ, FᵢU - EᵢUᵢ, FᵢG - Eᵢ·HArray[i])
 //! ```
 
-use p256::Scalar;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
@@ -13,7 +12,10 @@ use crate::secret::Secret;
 
 use super::{
     Ciphertext, MasterPublicKey, PrivateShare,
-    group::{Point, commitment, encode_scalar, random_scalar, response},
+    group::{
+        Point, SecretPoint, SecretScalar, commitment, encode_scalar, random_scalar, response,
+        secret,
+    },
     hash::h4,
     json::{Object, ParseError, Writer},
 };
@@ -22,9 +24,9 @@ use super::{
 /// bytes leave only as a [`Secret`], to be sealed.
 pub struct DecryptionShare {
     index: u32,
-    pub(super) u_i: Zeroizing<Point>,
-    e_i: Zeroizing<Scalar>,
-    f_i: Zeroizing<Scalar>,
+    pub(super) u_i: SecretPoint,
+    e_i: SecretScalar,
+    f_i: SecretScalar,
 }
 
 /// Why a share does not count.
@@ -51,10 +53,10 @@ impl DecryptionShare {
         rng: &mut impl CryptoRngCore,
     ) -> Self {
         let t = random_scalar(rng);
-        let u_i = Zeroizing::new(ciphertext.u.times(&share.value));
+        let u_i = Box::new(Zeroizing::new(ciphertext.u.times(&share.value)));
         let (u_hat, h_hat) = (ciphertext.u.times(&t), Point::generator().times(&t));
-        let e_i = Zeroizing::new(h4([&u_i, &u_hat, &h_hat]));
-        let f_i = Zeroizing::new(response(&t, &share.value, &e_i));
+        let e_i = secret(h4([&u_i, &u_hat, &h_hat]));
+        let f_i = secret(response(&t, &share.value, &e_i));
         Self { index: share.index(), u_i, e_i, f_i }
     }
 
@@ -69,7 +71,7 @@ impl DecryptionShare {
         object.group()?;
         Ok(Self {
             index: object.index()?,
-            u_i: Zeroizing::new(object.point("U_i")?),
+            u_i: Box::new(Zeroizing::new(object.point("U_i")?)),
             e_i: object.scalar("E_i")?,
             f_i: object.scalar("F_i")?,
         })
@@ -89,7 +91,7 @@ impl DecryptionShare {
         let u_hat = commitment(&self.f_i, &ciphertext.u, &self.e_i, &self.u_i);
         let h_hat = commitment(&self.f_i, &Point::generator(), &self.e_i, party);
         let e_i = h4([&self.u_i, &u_hat, &h_hat]);
-        if e_i == *self.e_i { Ok(()) } else { Err(ShareError::Proof) }
+        if e_i == **self.e_i { Ok(()) } else { Err(ShareError::Proof) }
     }
 
     /// The bytes to seal to the requester.

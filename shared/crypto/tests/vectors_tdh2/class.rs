@@ -43,7 +43,9 @@ impl From<ParseError> for Refused {
             ParseError::Group => "GROUP",
             ParseError::Index => "INDEX_NEGATIVE",
             ParseError::Scalar { error: ScalarError::Length, .. } => "SCALAR_LENGTH",
-            ParseError::Scalar { error: ScalarError::Range, .. } => "SCALAR_RANGE",
+            ParseError::Scalar { error: ScalarError::Range | ScalarError::Zero, .. } => {
+                "SCALAR_RANGE"
+            }
             ParseError::Point { error: PointError::Length, .. } => "POINT_LENGTH",
             ParseError::Point { error: PointError::Invalid, .. } => "POINT_INVALID",
             ParseError::Point { error: PointError::Identity, .. } => "POINT_IDENTITY",
@@ -57,7 +59,7 @@ impl From<CiphertextError> for Refused {
         match error {
             CiphertextError::Parse(error) => error.into(),
             // To a reader of JSON alone these bytes are no JSON.
-            CiphertextError::LengthPrefixed => Self::new("JSON", &error),
+            CiphertextError::Fields => Self::new("JSON", &error),
             CiphertextError::InputSize { .. } => Self::new("INPUT_SIZE", &error),
             CiphertextError::SymmetricSize => Self::new("SYM_LENGTH", &error),
             CiphertextError::Proof => Self::new("PROOF", &error),

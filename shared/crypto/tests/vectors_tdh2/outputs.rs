@@ -5,7 +5,7 @@ use crypto::{
     address::Address,
     tdh2::{
         Ciphertext, DecryptionShare, Label, MasterPublicKey, MasterSecret, PrivateShare, Threshold,
-        combine, deal, encrypt, production_g_bar, redeal,
+        combine, dangerous_deal, deal, encrypt, production_g_bar, redeal,
     },
 };
 use rand_core::OsRng;
@@ -48,7 +48,7 @@ fn keys_are_dealt_like_the_reference_s() {
         |keys| {
             let random = joined(keys.coefficients_hex.iter().chain([&keys.g_bar_dlog_hex]));
             let threshold = Threshold::new(keys.k).unwrap();
-            let dealt = deal(threshold, keys.n, &mut Scripted::new(&random)).unwrap();
+            let dealt = dangerous_deal(threshold, keys.n, &mut Scripted::new(&random)).unwrap();
             same("public key", text(dealt.public_key.as_bytes()), keys.public_key.as_str())?;
             let master_secret = dealt.master_secret.to_json();
             same("master secret", text(master_secret.expose()), keys.master_secret.as_str())?;
