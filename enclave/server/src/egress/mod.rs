@@ -25,11 +25,11 @@ mod url;
 
 pub use policy::EgressPolicy;
 pub(crate) use policy::{PolicyError, Route, configured};
-pub(crate) use url::Url;
 pub use url::{Destination, UrlError};
+pub(crate) use url::{URL_LIMIT_BYTES, Url};
 
-/// Sends requests through the host.
-pub(crate) struct Egress {
+/// Sends requests through the host. Connections are kept for their owner alone.
+pub struct Egress {
     dialer: Arc<dyn Dial>,
     tls: TlsConnector,
     policy: EgressPolicy,
@@ -69,7 +69,12 @@ pub(crate) enum ConnectFault {
 pub(crate) type EgressError = SendError<ConnectFault>;
 
 impl Egress {
-    pub(crate) fn new(dialer: Arc<dyn Dial>, policy: EgressPolicy) -> Result<Self, TlsSetupError> {
+    /// A way out over `dialer`, at whose end a bridge speaks SOCKS5.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsSetupError`] if the policy's roots are none.
+    pub fn new(dialer: Arc<dyn Dial>, policy: EgressPolicy) -> Result<Self, TlsSetupError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for root in policy.extra_roots() {
             roots.add(root.clone())?;
@@ -84,7 +89,8 @@ impl Egress {
     }
 
     /// What may be reached.
-    pub(crate) fn policy(&self) -> &EgressPolicy {
+    #[must_use]
+    pub fn policy(&self) -> &EgressPolicy {
         &self.policy
     }
 

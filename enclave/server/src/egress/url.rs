@@ -206,7 +206,7 @@ fn escape(path: &str) -> String {
 }
 
 /// Longer than any server takes.
-pub(super) const URL_LIMIT_BYTES: usize = 16 * 1024;
+pub(crate) const URL_LIMIT_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

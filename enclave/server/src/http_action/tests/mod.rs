@@ -1,15 +1,17 @@
 use std::sync::{Arc, Mutex};
 
-use protocol::messages::well_known;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
-use transport::{BoxStream, socks5::Profile};
+use bytes::Bytes;
+use protocol::messages::{self, http as wire, sdk::CapabilityOutcome, well_known};
+use transport::socks5::Profile;
 
 use super::*;
 use crate::{
-    bridge::{Behind, Bridge, Wrap},
-    egress::{Destination, EgressPolicy},
+    bridge::{Behind, Bridge},
+    egress::{Destination, EgressPolicy, URL_LIMIT_BYTES},
 };
+
+mod encoding;
+mod tls;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,6 +58,21 @@ fn shown(answer: Result<wire::Response, String>) -> (u32, String) {
     (response.status_code, String::from_utf8(response.body).unwrap())
 }
 
+fn blocked() -> (u32, String) {
+    (400, "upstream request blocked by enclave network policy".to_owned())
+}
+
+/// A bridge that answers every request with nothing, and the last request it saw.
+fn recorder() -> (Bridge, Arc<Mutex<Option<http::Request<Bytes>>>>) {
+    let seen = Arc::new(Mutex::new(None));
+    let seen_there = Arc::clone(&seen);
+    let bridge = Bridge::serving(move |request| {
+        *seen_there.lock().unwrap() = Some(request);
+        Response::new(Bytes::new())
+    });
+    (bridge, seen)
+}
+
 #[tokio::test]
 async fn a_request_goes_out_as_it_was_written() {
     let seen = Arc::new(Mutex::new(None));
@@ -96,7 +113,6 @@ async fn a_request_goes_out_as_it_was_written() {
 #[tokio::test]
 async fn what_policy_forbids_never_reaches_the_bridge() {
     let bridge = Bridge::new([]);
-    let blocked = (400, "upstream request blocked by enclave network policy".to_owned());
     for url in [
         "http://example.com/",
         "https://example.com:8443/",
@@ -106,7 +122,7 @@ async fn what_policy_forbids_never_reaches_the_bridge() {
         "ftp://example.com/",
         "https:///",
     ] {
-        assert_eq!(shown(ask(&bridge, request(url)).await), blocked, "{url}");
+        assert_eq!(shown(ask(&bridge, request(url)).await), blocked(), "{url}");
     }
     assert!(bridge.asked().is_empty());
 }
@@ -119,11 +135,15 @@ async fn requests_that_cannot_be_made_are_refused_before_any_effect() {
         change(&mut request);
         request
     };
-    let cases: [(wire::Request, &str); 7] = [
+    let cases: [(wire::Request, &str); 9] = [
         (with(|r| r.method = "TRACE".to_owned()), "http-actions: method \"TRACE\" not allowed"),
         (with(|r| r.method.clear()), "http-actions: method \"\" not allowed"),
         (with(|r| r.url = "  ".to_owned()), "http-actions: url is empty"),
         (with(|r| r.mtls = Some(wire::MtlsAuth::default())), "http-actions: mtls is not supported"),
+        (
+            with(|r| r.url = format!("http://api.test/{}", "x".repeat(URL_LIMIT_BYTES))),
+            "http-actions: url exceeds limit 16384 bytes",
+        ),
         (
             with(|r| r.body = vec![0; BODY_LIMIT_BYTES + 1]),
             "http-actions: request body exceeds limit 1024000 bytes",
@@ -133,8 +153,12 @@ async fn requests_that_cannot_be_made_are_refused_before_any_effect() {
             "http-actions: http request failed: headers cannot be sent",
         ),
         (
-            with(|r| drop(r.headers.insert("a".to_owned(), "x".repeat(HEAD_BYTES)))),
+            with(|r| drop(r.headers.insert("a".to_owned(), "b\nc".to_owned()))),
             "http-actions: http request failed: headers cannot be sent",
+        ),
+        (
+            with(|r| drop(r.headers.insert("a".to_owned(), "x".repeat(HEAD_BYTES)))),
+            "http-actions: request headers exceed limit 65536 bytes",
         ),
     ];
     for (request, text) in cases {
@@ -161,7 +185,7 @@ async fn w32_failures_on_the_way_are_told_apart_by_type() {
     let gateway_timeout = (504, "upstream request timed out".to_owned());
     let unreachable = (502, "upstream host unreachable".to_owned());
     let cases = [
-        (Behind::Refuse(Reply::NotAllowed), shown(Ok(to_wire(BLOCKED)))),
+        (Behind::Refuse(Reply::NotAllowed), blocked()),
         (Behind::Refuse(Reply::HostUnreachable), unreachable.clone()),
         (Behind::Refuse(Reply::NetworkUnreachable), unreachable),
         (Behind::Refuse(Reply::ConnectionRefused), (502, "upstream connection refused".to_owned())),
@@ -288,47 +312,64 @@ async fn w05_events_name_the_host_and_nothing_else() {
     assert!(!shown.contains("path-secret") && !shown.contains("hunter2"), "{shown}");
 }
 
-/// A TLS server for `api.test`, and the root that vouches for it.
-fn tls() -> (Wrap, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(["api.test".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], PrivateKeyDer::from(key))
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let wrap: Wrap = Arc::new(move |stream| {
-        let acceptor = acceptor.clone();
-        Box::pin(async move {
-            let stream = acceptor.accept(stream).await.ok()?;
-            Some(Box::new(stream) as BoxStream)
-        })
-    });
-    (wrap, certificate)
+#[tokio::test]
+async fn w19_settings_of_a_cache_are_refused_by_name_unless_they_ask_for_nothing() {
+    let (bridge, _seen) = recorder();
+    let with = |store, max_age| {
+        let mut request = request("http://api.test/");
+        request.cache_settings = Some(wire::CacheSettings { store, max_age });
+        request
+    };
+    let span = |seconds, nanos| Some(well_known::Duration { seconds, nanos });
+    for (store, max_age) in [
+        (true, None),
+        (true, span(0, 0)),
+        (false, span(60, 0)),
+        (false, span(0, 1)),
+        (false, span(-1, 0)),
+    ] {
+        let error = ask(&bridge, with(store, max_age)).await.unwrap_err();
+        assert_eq!(error, "http-actions: cache_settings is not supported");
+    }
+    assert!(bridge.asked().is_empty());
+    for nothing in [with(false, None), with(false, span(0, 0))] {
+        assert_eq!(ask(&bridge, nothing).await.unwrap().status_code, 200);
+    }
 }
 
 #[tokio::test]
-async fn tls_ends_inside_the_enclave() {
-    let (wrap, root) = tls();
-    let bridge = Bridge::serving(|_request| Response::new(Bytes::from_static(b"secure")));
-    let bridge = bridge.wrapped(wrap);
-    let allowed = Destination { host: "api.test".to_owned(), port: 8443 };
-    let policy = EgressPolicy::dangerous_with_test_allowances(vec![allowed], vec![root]);
-    let egress = egress(&bridge, policy);
-    let response = ask_with(&egress, request("https://api.test:8443/")).await.unwrap();
-    assert_eq!(response.body, b"secure");
+async fn a_request_has_the_enclaves_user_agent_or_the_workflows_own() {
+    let (bridge, seen) = recorder();
+    for (own, sent) in [
+        (None, Some("confidential-workflow/1")),
+        (Some("mine/2"), Some("mine/2")),
+        (Some(""), None),
+    ] {
+        let mut request = request("http://api.test/");
+        request.headers.extend(own.map(|own| ("User-Agent".to_owned(), own.to_owned())));
+        ask(&bridge, request).await.unwrap();
+        let seen = seen.lock().unwrap().take().unwrap();
+        assert_eq!(seen.headers().get("user-agent").map(|v| v.to_str().unwrap()), sent);
+    }
 }
 
 #[tokio::test]
-async fn a_certificate_nobody_trusts_is_refused() {
-    let (wrap, _root) = tls();
-    let bridge = Bridge::serving(|_request| Response::new(Bytes::new())).wrapped(wrap);
-    let egress = egress(&bridge, EgressPolicy::production());
-    let error = ask_with(&egress, request("https://api.test/")).await.unwrap_err();
-    assert_eq!(error, "http-actions: http request failed: TLS handshake failed");
-    assert_eq!(bridge.asked(), [(Profile::Public, "api.test:443".to_owned())]);
+async fn only_a_body_that_is_not_empty_is_sent_whatever_the_method() {
+    let (bridge, seen) = recorder();
+    for (method, body) in [("GET", "x"), ("DELETE", "x"), ("GET", "")] {
+        let mut request = request("http://api.test/");
+        (request.method, request.body) = (method.to_owned(), body.into());
+        ask(&bridge, request).await.unwrap();
+        let seen = seen.lock().unwrap().take().unwrap();
+        assert_eq!((seen.method().as_str(), &seen.body()[..]), (method, body.as_bytes()));
+    }
+}
+
+#[test]
+fn what_is_prepared_shows_scheme_and_host_only() {
+    let payload = messages::pack(&request("https://api.test:443/key/abc?token=hunter2"));
+    let action = HttpAction::prepare(&payload, &EgressPolicy::production(), SECOND).unwrap();
+    assert_eq!(format!("{action:?}"), "HttpAction { url: Url(https://api.test), .. }");
+    assert_eq!((action.method(), action.host()), ("GET", "api.test"));
+    assert_eq!(action.expose_url(), "https://api.test/key/abc?token=hunter2");
 }
