@@ -1,8 +1,7 @@
 //! Room 9a: what a running workflow asks for, in three tiers (enclave-and-host 8.7).
 //!
-//! A call of the enclave's own capability is refused, http-actions and the consensus of one are
-//! answered here, everything else goes to the relay nodes. Before anything outside may change, the
-//! request is marked as not to be repeated.
+//! [`Local`] answers what the enclave can answer itself; everything else goes to the relay nodes.
+//! Before anything outside may change, the request is marked as not to be repeated.
 
 use std::{
     sync::Arc,
@@ -12,7 +11,6 @@ use std::{
 use enclave_workflow::{GuestText, NoDonTime, NodeTime, NotEmitted, ServiceFuture, Services};
 use protocol::{
     clock::Clock,
-    compute,
     json::{Number, Tree},
     messages::{
         sdk::{
@@ -20,33 +18,21 @@ use protocol::{
             SecretResponse,
         },
         telemetry::{UserMetricType, WorkflowUserMetric},
-        well_known::Any,
     },
 };
 
-use crate::{
-    consensus,
-    egress::Egress,
-    events::{Events, With},
-    http_action::Action,
-    ledger::Effects,
-    remote::Relay,
-};
+use crate::{capabilities::Local, events::With, remote::Relay};
 
 /// What one execution may ask for.
 pub(crate) struct Dispatch {
     /// The way to the relay nodes.
     pub(crate) relay: Relay,
-    /// The way out for http-actions.
-    pub(crate) egress: Arc<Egress>,
+    /// What is answered here.
+    pub(crate) local: Local,
     /// The time of day.
     pub(crate) clock: Arc<dyn Clock>,
     /// Where a run begins to count its time.
     pub(crate) started: Instant,
-    /// Where the execution reports.
-    pub(crate) events: Events,
-    /// Where effects are marked.
-    pub(crate) effects: Effects,
 }
 
 /// How a call failed, for the events.
@@ -93,29 +79,12 @@ impl Dispatch {
         &self,
         request: CapabilityRequest,
     ) -> Result<CapabilityResponse, (GuestText, &'static str)> {
-        let payload = request.payload.as_ref();
-        match (request.id.as_str(), request.method.as_str()) {
-            (compute::APP_ID, _) => Ok(error(RECURSION)),
-            (HTTP_ACTIONS, "SendRequest") => Ok(self.action().send(&payload_of(payload)).await),
-            (CONSENSUS, "Simple") => Ok(consensus::simple(&payload_of(payload))),
-            _ => {
-                self.effects.mark();
-                self.relay
-                    .capability(&request)
-                    .await
-                    .map_err(|error| (GuestText::new(error.to_string()), error.word()))
-            }
+        if let Some(answer) = self.local.answer(&request).await {
+            return Ok(answer);
         }
-    }
-
-    fn action(&self) -> Action<'_> {
-        Action {
-            egress: &self.egress,
-            owner: self.relay.caller.owner,
-            default_timeout: self.relay.settings.settings.request_timeout,
-            events: &self.events,
-            effects: &self.effects,
-        }
+        self.local.effects.mark();
+        let answered = self.relay.capability(&request).await;
+        answered.map_err(|error| (GuestText::new(error.to_string()), error.word()))
     }
 
     async fn fetch(&self, request: GetSecretsRequest) -> Result<Vec<SecretResponse>, GuestText> {
@@ -132,7 +101,7 @@ impl Dispatch {
 
     /// Adds an event; one that has no room is dropped and counted.
     fn report(&self, name: &'static str, details: With) {
-        let _kept = self.events.add_of_workflow(name, details);
+        let _kept = self.local.events.add_of_workflow(name, details);
     }
 
     fn with_execution(&self, details: With) -> With {
@@ -174,7 +143,7 @@ impl Services for Dispatch {
     fn emit_log(&self, line: &[u8]) -> Result<(), NotEmitted> {
         let message = String::from_utf8_lossy(line).into_owned();
         let details = self.with_execution(With::default().text("message", message));
-        self.events.add_of_workflow("user_log", details).map_err(|_full| NotEmitted)
+        self.local.events.add_of_workflow("user_log", details).map_err(|_full| NotEmitted)
     }
 
     fn emit_metric(&self, metric: WorkflowUserMetric) -> Result<(), NotEmitted> {
@@ -187,7 +156,7 @@ impl Services for Dispatch {
         for (label, value) in metric.labels {
             details = details.text(&format!("label.{label}"), value);
         }
-        self.events.add_of_workflow("user_metric", details).map_err(|_full| NotEmitted)
+        self.local.events.add_of_workflow("user_metric", details).map_err(|_full| NotEmitted)
     }
 }
 
@@ -204,14 +173,6 @@ fn is_error(response: &CapabilityResponse) -> bool {
     matches!(response.response, Some(CapabilityOutcome::Error(_)))
 }
 
-fn error(text: &str) -> CapabilityResponse {
-    CapabilityResponse { response: Some(CapabilityOutcome::Error(text.to_owned())) }
-}
-
-fn payload_of(payload: Option<&Any>) -> Any {
-    payload.cloned().unwrap_or_default()
-}
-
 /// The name in the schema.
 fn metric_type(kind: UserMetricType) -> &'static str {
     match kind {
@@ -220,9 +181,3 @@ fn metric_type(kind: UserMetricType) -> &'static str {
         UserMetricType::Gauge => "USER_METRIC_TYPE_GAUGE",
     }
 }
-
-const HTTP_ACTIONS: &str = "http-actions@1.0.0-alpha";
-
-const CONSENSUS: &str = "consensus@1.0.0-alpha";
-
-const RECURSION: &str = "confidential-workflows cannot be called from within a workflow";

@@ -53,6 +53,7 @@ pub mod app;
 mod binary;
 mod boot;
 mod budget;
+pub mod capabilities;
 mod config;
 mod consensus;
 mod dispatch;
@@ -81,8 +82,9 @@ pub use boot::{Config, ConfigError, RunError, Setup, run, run_app};
 pub use budget::Claim;
 pub use config::{Decision, Tally, Votes};
 pub use egress::{Destination, EgressPolicy, UrlError};
-pub use events::{Events, NoRoom, With};
+pub use events::{Event, Events, NoRoom, With};
 pub use ledger::Effects;
+pub use workflow::run_limits;
 
 #[cfg(test)]
 #[path = "../tests/world/bridge.rs"]

@@ -30,6 +30,7 @@ use crate::{
     app::{App, AppError, Program, RunContext, SettingsProblem, SettingsRefused},
     binary::{Binaries, LoadError, Loaded},
     budget::{Budget, Claim},
+    capabilities::Local,
     dispatch::Dispatch,
     egress::Egress,
     events::{Events, With},
@@ -204,14 +205,15 @@ impl Prepared {
             key,
             events: events.clone(),
         };
-        let dispatch = Dispatch {
-            relay,
+        let local = Local {
             egress: Arc::clone(&tools.egress),
-            clock: Arc::clone(&tools.clock),
-            started: Instant::now(),
+            owner: relay.caller.owner,
+            default_timeout: relay.settings.settings.request_timeout,
             events,
             effects,
         };
+        let clock = Arc::clone(&tools.clock);
+        let dispatch = Dispatch { relay, local, clock, started: Instant::now() };
         let services: Arc<dyn Services> = Arc::new(dispatch);
         let services: Arc<dyn Services> = match &message.restrictions {
             Some(restrictions) => Arc::new(Restricted::new(services, restrictions)),
@@ -262,6 +264,12 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
 
 fn limits_of(settings: &Active) -> Limits {
     let timeout = settings.settings.execution_timeout.unwrap_or(limits::EXECUTION_TIMEOUT);
+    run_limits(timeout)
+}
+
+/// What one run may use in an enclave that gives it this time.
+#[must_use]
+pub fn run_limits(timeout: Duration) -> Limits {
     Limits { timeout, unread_bytes: UNREAD_BYTES, ..Limits::default() }
 }
 
