@@ -57,7 +57,10 @@ impl Received {
         let agreed = unanimous(batch, config.committee());
         if !matches!(
             agreed,
-            Err(BatchError::Empty | BatchError::Mixed { .. } | BatchError::Unsigned { .. })
+            Err(BatchError::Empty
+                | BatchError::Mixed { .. }
+                | BatchError::TooMany { .. }
+                | BatchError::Unsigned { .. },)
         ) {
             let details = With::default()
                 .seconds("duration_seconds", start.elapsed())

@@ -91,7 +91,10 @@ impl From<&RequestError> for Reject {
             RequestError::Attest(error) => error.into(),
             RequestError::Batch(BatchError::TooFew { .. }) => bad("no_quorum"),
             RequestError::Batch(
-                BatchError::Empty | BatchError::Mixed { .. } | BatchError::Unsigned { .. },
+                BatchError::Empty
+                | BatchError::Mixed { .. }
+                | BatchError::TooMany { .. }
+                | BatchError::Unsigned { .. },
             ) => bad("invalid_batch"),
             RequestError::Body(error) => of_body(*error),
             RequestError::Decode(_) => {
@@ -159,7 +162,7 @@ impl From<&NotaryError> for Reject {
                 let text = "invalid nonce: must be at most 512 bytes";
                 Self::new(StatusCode::BAD_REQUEST, text, "invalid_nonce")
             }
-            NotaryError::Attest(_) | NotaryError::Stopped => {
+            NotaryError::Attest(_) | NotaryError::Statement | NotaryError::Stopped => {
                 let text = format!("error creating attestation: {error}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, text, "not_attested")
             }

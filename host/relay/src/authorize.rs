@@ -1,11 +1,11 @@
 //! May this enclave ask this, for this owner? (relay-protocol 9.9)
 
 use protocol::{
-    committee::Committee,
+    committee::SignerSet,
     compute::ForwardedComputeRequest,
-    ids::{FaultBound, Owner},
+    ids::Owner,
     messages::confidential_workflow::WorkflowExecution,
-    quorum::{ForwardedError, forwarded},
+    quorum::{self, ForwardedError, forwarded},
     quote::quote,
     relay::{CapabilityRequestParams, HashResultError, Params as _, SecretsRequestParams},
 };
@@ -94,10 +94,10 @@ pub enum Denied {
 }
 
 impl Quorum {
-    fn of(self, don: &WorkflowDon) -> usize {
+    fn of(self, don: &WorkflowDon) -> quorum::Quorum {
         match self {
-            Self::Honest => don.faults().quorum(),
-            Self::Bft => don.faults().bft(),
+            Self::Honest => quorum::Quorum::honest(don.faults()),
+            Self::Bft => quorum::Quorum::bft(don.faults()),
         }
     }
 }
@@ -149,14 +149,8 @@ fn signed_execution(
     don: &WorkflowDon,
     quorum: Quorum,
 ) -> Result<WorkflowExecution, AuthorizeError> {
-    let want = quorum.of(don);
-    // The committee is who may sign; how many have to is for the quorum to say.
-    let members = Committee::new(don.members().to_vec(), FaultBound::new(0));
-    let request = match members {
-        Ok(members) => forwarded(requests, &members, want)?.into_inner(),
-        Err(_) if requests.is_empty() => return Err(ForwardedError::Missing.into()),
-        Err(_) => return Err(ForwardedError::TooFew { got: 0, want }.into()),
-    };
+    let members: SignerSet = don.members().iter().copied().collect();
+    let request = forwarded(requests, &members, quorum.of(don))?.into_inner();
     let (execution, _) = payload::decode(request.public_data.as_slice())?;
     Ok(execution)
 }

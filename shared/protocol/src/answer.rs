@@ -54,6 +54,16 @@ wire! {
 }
 
 wire! {
+    /// The same with what programs act on behind it: v1 ignores these members and does not write them.
+    EnclaveRefusal, flat reason: EnclaveErrorResponse {
+        /// A word for the reason; none from an enclave of v1.
+        code: String = "code";
+        /// Whether the same request may succeed later.
+        retryable: bool = "retryable";
+    }
+}
+
+wire! {
     /// The keys to which shares may be sealed; members of one key have the same index.
     PublicKeyResponse {
         /// X25519 keys of 32 bytes.
@@ -192,4 +202,26 @@ pub fn enclaves_list_hash(enclaves: &[ListedEnclave]) -> ConfigHash {
             .field(&enclave.region)
     };
     enclaves.iter().fold(hash, add).finish().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn a_refusal_begins_with_the_bytes_of_v1() {
+        let reason = EnclaveErrorResponse { error: "no".to_owned(), ..Default::default() };
+        let v1 = String::from_utf8(json::to_vec(&reason)).unwrap();
+        let refusal = EnclaveRefusal { reason, code: "busy".to_owned(), retryable: true };
+        let v2 = String::from_utf8(json::to_vec(&refusal)).unwrap();
+        assert_eq!(v2, v1.replace('}', r#","code":"busy","retryable":true}"#));
+        assert_eq!(json::from_slice(v2.as_bytes()), Ok(refusal.clone()));
+        assert_eq!(json::from_slice(v2.as_bytes()), Ok(refusal.reason));
+        let old: EnclaveRefusal = json::from_slice(v1.as_bytes()).unwrap();
+        assert_eq!(
+            (old.reason.error.as_str(), old.code.as_str(), old.retryable),
+            ("no", "", false)
+        );
+    }
 }

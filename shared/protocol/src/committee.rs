@@ -1,18 +1,24 @@
 //! The members of a DON and how many of them may be faulty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
-use crypto::sign::{SignerKey, SignerKeyError};
+use crypto::sign::{Signature, SignerKey, SignerKeyError};
 
 use crate::ids::FaultBound;
 
-/// Distinct signer keys, at least F + 1 of them.
+/// Distinct signer keys, in the order in which they were given: it is part of a configuration's hash.
 ///
-/// Keys keep the order in which they were given; it is part of a configuration's hash.
+/// How many of them have to sign is for a [`Committee`] or a [`crate::quorum::Quorum`] to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerSet {
+    keys: Vec<SignerKey>,
+    by_key: BTreeMap<[u8; 32], usize>,
+}
+
+/// A set of signers, at least F + 1 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committee {
-    members: Vec<SignerKey>,
-    by_key: BTreeMap<[u8; 32], usize>,
+    signers: SignerSet,
     fault_bound: FaultBound,
 }
 
@@ -44,6 +50,58 @@ pub enum CommitteeError {
     },
 }
 
+impl SignerSet {
+    /// Checks that keys are distinct.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitteeError::Duplicate`].
+    pub fn new(keys: Vec<SignerKey>) -> Result<Self, CommitteeError> {
+        let mut by_key = BTreeMap::new();
+        for (index, key) in keys.iter().enumerate() {
+            if by_key.insert(*key.as_bytes(), index).is_some() {
+                return Err(CommitteeError::Duplicate { index });
+            }
+        }
+        Ok(Self { keys, by_key })
+    }
+
+    /// The keys in the order in which they were given.
+    #[must_use]
+    pub fn keys(&self) -> &[SignerKey] {
+        &self.keys
+    }
+
+    /// The position of this key.
+    #[must_use]
+    pub fn position(&self, key: &[u8]) -> Option<usize> {
+        let key: &[u8; 32] = key.try_into().ok()?;
+        self.by_key.get(key).copied()
+    }
+
+    /// Whether the signer at this position signed this payload.
+    pub(crate) fn signed(&self, position: usize, payload: &[u8], signature: &Signature) -> bool {
+        #[cfg(test)]
+        tests::CHECKS.set(tests::CHECKS.get().saturating_add(1));
+        let signer = self.keys.get(position);
+        signer.is_some_and(|signer| signer.verify_payload(payload, signature).is_ok())
+    }
+}
+
+impl FromIterator<SignerKey> for SignerSet {
+    /// Equal keys are one signer, at the place of the first.
+    fn from_iter<I: IntoIterator<Item = SignerKey>>(keys: I) -> Self {
+        let mut set = Self::default();
+        for key in keys {
+            if let Entry::Vacant(free) = set.by_key.entry(*key.as_bytes()) {
+                free.insert(set.keys.len());
+                set.keys.push(key);
+            }
+        }
+        set
+    }
+}
+
 impl Committee {
     /// Checks the bytes of keys.
     ///
@@ -67,23 +125,24 @@ impl Committee {
     ///
     /// [`CommitteeError::Duplicate`] or [`CommitteeError::TooFew`].
     pub fn new(members: Vec<SignerKey>, fault_bound: FaultBound) -> Result<Self, CommitteeError> {
-        let mut by_key = BTreeMap::new();
-        for (index, member) in members.iter().enumerate() {
-            if by_key.insert(*member.as_bytes(), index).is_some() {
-                return Err(CommitteeError::Duplicate { index });
-            }
-        }
-        let (got, want) = (members.len(), fault_bound.quorum());
+        let signers = SignerSet::new(members)?;
+        let (got, want) = (signers.keys().len(), fault_bound.quorum());
         if got < want {
             return Err(CommitteeError::TooFew { got, want });
         }
-        Ok(Self { members, by_key, fault_bound })
+        Ok(Self { signers, fault_bound })
+    }
+
+    /// The members as a set.
+    #[must_use]
+    pub fn signers(&self) -> &SignerSet {
+        &self.signers
     }
 
     /// The members in the order in which they were given.
     #[must_use]
     pub fn members(&self) -> &[SignerKey] {
-        &self.members
+        self.signers.keys()
     }
 
     /// How many members may be faulty.
@@ -95,27 +154,22 @@ impl Committee {
     /// The position of the member with this key.
     #[must_use]
     pub fn position(&self, key: &[u8]) -> Option<usize> {
-        let key: &[u8; 32] = key.try_into().ok()?;
-        self.by_key.get(key).copied()
-    }
-
-    /// Whether the member at this position signed this payload.
-    pub(crate) fn signed(
-        &self,
-        position: usize,
-        payload: &[u8],
-        signature: &crypto::sign::Signature,
-    ) -> bool {
-        let member = self.members.get(position);
-        member.is_some_and(|member| member.verify_payload(payload, signature).is_ok())
+        self.signers.position(key)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use crypto::sign::SigningKey;
 
     use super::*;
+
+    thread_local! {
+        /// Signatures that this thread checked.
+        pub(crate) static CHECKS: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn key(seed: u8) -> SignerKey {
         SigningKey::from_seed(&[seed; 32]).public()
@@ -135,6 +189,14 @@ mod tests {
         let keys = vec![key(1), key(2), key(1)];
         let duplicate = CommitteeError::Duplicate { index: 2 };
         assert_eq!(Committee::new(keys, FaultBound::new(0)), Err(duplicate));
+    }
+
+    #[test]
+    fn a_set_made_of_a_list_holds_each_key_once() {
+        let set: SignerSet = [key(3), key(1), key(3)].into_iter().collect();
+        assert_eq!(set.keys(), [key(3), key(1)]);
+        assert_eq!(set.position(key(1).as_bytes()), Some(1));
+        assert_eq!(Ok(set), SignerSet::new(vec![key(3), key(1)]));
     }
 
     #[test]

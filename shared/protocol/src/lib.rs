@@ -54,6 +54,7 @@ pub mod quote;
 pub mod relay;
 pub mod restrictions;
 pub mod rpc;
+pub mod seed;
 pub mod settings;
 pub mod time;
 pub mod values;

@@ -1,21 +1,24 @@
 //! Every limit of the protocol, with its reason (relay-protocol 14, enclave-and-host 16).
 //!
-//! Where peers rely on a number it is theirs. Limits of attestation documents stand with their
-//! checks in the attestation crate. Times nest: a relay node gives up before the enclave's attempt
-//! at the gateway ends, the gateway's handler before the gateway, and a gateway's grace period plus
-//! the usual time for an answer is shorter than that attempt.
+//! A number that a peer relies on is the peer's; that is its reason, and it is said so. Limits of
+//! attestation documents stand with their checks in the attestation crate. Times nest: a relay node
+//! gives up before the enclave's attempt at the gateway ends, the gateway's handler before the
+//! gateway, and a gateway's grace period plus the usual time for an answer is shorter than that
+//! attempt.
 
 use std::time::Duration;
 
 // What crosses a border.
 
-/// A JSON-RPC id: what the gateway keeps for each open request. A UUID takes 36.
+/// A JSON-RPC id: the gateway's own limit, which bounds what it keeps for each open request. A UUID
+/// takes 36.
 pub const RPC_ID_BYTES: usize = 200;
 
-/// What a gateway answers: the enclave holds it in memory as a whole.
+/// What a gateway answers: the enclave's own limit, because it holds the answer in memory as a whole.
 pub const GATEWAY_ANSWER_BYTES: usize = 10 * 1024 * 1024;
 
-/// What a user sends a gateway: the job specification's field.
+/// What a user sends a gateway: the job specification's field. Params with a document take some
+/// ten thousand, so most of it is for what is asked.
 pub const GATEWAY_REQUEST_BYTES: usize = 100_000;
 
 /// One frame between gateway and relay node, either way: the job specification's field. A call that
@@ -26,76 +29,74 @@ pub const NODE_FRAME_BYTES: usize = 100_000;
 /// requests that each carry the largest public data and shares.
 pub const INBOUND_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// What an enclave answers to a node.
+/// What an enclave answers to a node: what nodes read, so a longer answer would be lost.
 pub const ENCLAVE_ANSWER_BYTES: usize = 10 * 1024 * 1024;
 
-/// What a host reads of an enclave's memory estimate, which is some fifty bytes.
+/// What a host reads of an enclave's memory estimate, which is some fifty bytes: the host's own limit.
 pub const MEMORY_ESTIMATE_BYTES: usize = 64 * 1024;
 
-/// The message that is signed as it is; longer ones are hashed first. Ours are hashes of 32 bytes.
+/// The message that is signed as it is; longer ones are hashed first. Signers and verifiers have to
+/// agree on it. Ours are hashes of 32 bytes.
 pub const SHORT_MESSAGE_BYTES: usize = 1024;
 
-/// The ciphertext of one secret in the vault, before encoding.
+/// The ciphertext of one secret in the vault, before encoding: the vault's setting.
 pub const VAULT_CIPHERTEXT_BYTES: usize = 2048;
 
-/// Secrets in one request to the vault.
+/// Secrets in one request to the vault: its own limit, because it answers one request in one round.
 pub const VAULT_BATCH: usize = 10;
 
 // Quorum.
 
-/// Signature checks that one bundle may cost for each member of the committee. A bundle of honest
-/// gateways holds one entry for each member and costs one check each; faulty members can make the
-/// others cost one check for each of them. More is noise, and noise must cost what its size costs.
+/// Signature checks that one bundle or batch may cost for each member of the committee. A bundle of
+/// honest gateways holds one entry for each member and costs one check each; faulty members can make
+/// the others cost one check for each of them. More is noise, and noise must cost what its size costs.
 pub const CHECKS_PER_MEMBER: usize = 128;
 
-/// One field in the text of a failed quorum.
+/// One field in the text of a failed quorum: the text is compared by tests of peers.
 pub const DIAGNOSTIC_FIELD_BYTES: usize = 160;
 
-/// One list in the text of a failed quorum.
+/// One list in the text of a failed quorum: the text is compared by tests of peers.
 pub const DIAGNOSTIC_LIST_BYTES: usize = 4096;
 
 // The gateway.
 
-/// The time for a request at a gateway, unless its job says otherwise.
-pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The shortest time a job may give a request.
-pub const GATEWAY_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// The time for a request at a gateway, unless its job says otherwise: an enclave waits no longer.
+pub const GATEWAY_TIMEOUT: Duration = GATEWAY_ATTEMPT_TIMEOUT;
 
 /// By how much a gateway's handler gives up before the gateway, so that its own error is sent.
 pub const GATEWAY_HANDLER_MARGIN: Duration = Duration::from_secs(1);
 
-/// The time for handing a request to all relay nodes.
+/// The time for handing a request to all relay nodes: a third of an attempt, so that one node that
+/// does not read leaves the others time to answer.
 pub const NODE_SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a gateway waits for more than F + 1 answers once it has these.
+/// How long a gateway waits for more than F + 1 answers once it has these: as the reference does. With
+/// the usual time for an answer it is shorter than an enclave's attempt.
 pub const QUORUM_GRACE: Duration = Duration::from_secs(10);
 
-/// How often a gateway looks for requests whose time is over.
+/// How often a gateway looks for requests whose time is over: as late as that a timeout may be.
 pub const GATEWAY_SWEEP: Duration = Duration::from_secs(1);
 
-/// Answers of one relay node per second, and at once.
+/// Answers of one relay node per second, and at once: the reference's settings. An enclave that calls
+/// often enough to need more meets its own limits first.
 pub const NODE_RATE: (u32, u32) = (10, 10);
 
-/// Answers of all relay nodes per second, and at once.
+/// Answers of all relay nodes per second, and at once: the reference's settings.
 pub const GLOBAL_RATE: (u32, u32) = (50, 10);
 
-/// Errors of relay nodes that a gateway logs for one request.
+/// Errors of relay nodes that a gateway logs for one request: enough to see whether they are one.
 pub const NODE_ERROR_SAMPLES: usize = 5;
 
-/// A longer error of a relay node is cut in the log, to one byte less and two points.
-pub const NODE_ERROR_BYTES: usize = 200;
-
-/// A gateway's ports for users and for relay nodes.
-pub const GATEWAY_PORTS: (u16, u16) = (5002, 5003);
-
-/// The handshake, each read and each write between gateway and relay node.
+/// The handshake, each read and each write between gateway and relay node: both stand in data centres,
+/// and who takes longer is dialled again.
 pub const NODE_LINK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How far a relay node's clock may be off when it proves its key.
+/// How far the clocks of gateway and relay node may be apart before the node says so in its log: the
+/// reference's tolerance.
 pub const NODE_LINK_SKEW: Duration = Duration::from_secs(5);
 
-/// How often a link between gateway and relay node is tried.
+/// How often a link between gateway and relay node is tried: shorter than what firewalls between them
+/// forget.
 pub const NODE_LINK_HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// The challenge that a relay node signs: longer than the reference's 10 bytes, so that none repeats.
@@ -103,95 +104,101 @@ pub const NODE_CHALLENGE_BYTES: usize = 32;
 
 // The relay node.
 
-/// One call at a relay node. The reference gives 60 s, which outlives the enclave's attempt.
-pub const RELAY_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// One call at a relay node: five seconds less than an enclave's attempt, so that the gateway can
+/// collect what the slowest node answers. The reference gives 60 s, which outlives the attempt.
+pub const RELAY_CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long a relay node waits for an execution to register.
+/// How long a relay node waits for an execution to register: the reference's wait, longer than the
+/// pause that an enclave makes for it.
 pub const EXECUTION_WAIT: Duration = Duration::from_secs(5);
-
-/// A call of a capability.
-pub const CAPABILITY_TIMEOUT: Duration = Duration::from_secs(3 * 60);
-
-/// How much longer than its timeout a remote capability request is remembered.
-pub const REMOTE_CAPABILITY_MARGIN: Duration = Duration::from_secs(10);
 
 // The enclave.
 
-/// One attempt at a gateway.
+/// One attempt at a gateway: the reference's own, on which the gateway's times rest.
 pub const GATEWAY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pause before the next gateway is tried.
+/// The pause before the next gateway is tried: the reference's, long enough for one that restarts.
 pub const GATEWAY_FAILOVER_PAUSE: Duration = Duration::from_secs(5);
 
-/// The age at which a new key replaces a key for new requests.
+/// The age at which a new key replaces a key for new requests: the reference's.
 pub const KEY_ROTATION: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The age at which a key opens nothing more: twice the rotation, so a request has half a day.
 pub const KEY_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often expired keys are looked for.
+/// How often expired keys are looked for: how much longer than it should a key may lie in memory.
 pub const KEY_SWEEP: Duration = Duration::from_secs(30);
 
-/// How long a request stays bound to its key, and how many are.
+/// How long a request stays bound to its key, and how many are: the reference's numbers. An hour is
+/// longer than any execution, and so many bindings take some ten megabytes.
 pub const KEY_PIN: (Duration, usize) = (Duration::from_secs(60 * 60), 100_000);
 
-/// How long a document over the enclave's keys is used again.
+/// How long a document over the enclave's keys is used again: all nodes ask at once, and the device
+/// makes documents one after the other.
 pub const KEY_DOCUMENT_AGE: Duration = Duration::from_secs(5);
 
-/// How long an executed request is remembered: as long as a key that could open it lives.
-pub const LEDGER_AGE: Duration = KEY_EXPIRY;
-
-/// How many executed requests are remembered.
+/// How many executed requests are remembered: as many as a busy enclave executes while a key lives.
 pub const LEDGER_ENTRIES: usize = 500_000;
 
-/// How long a vote for a configuration counts.
+/// How long a vote for a configuration counts: nodes see a change of membership within minutes of each
+/// other.
 pub const CONFIG_VOTE_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// How far the clocks of enclave and validator may be apart.
-pub const ATTESTATION_SKEW: Duration = Duration::from_secs(5 * 60);
-
-/// A workflow binary as it is fetched, still compressed.
+/// A workflow binary as it is fetched, still compressed: the reference's. A Go workflow takes some
+/// fifteen megabytes before compression.
 pub const BINARY_BYTES: u64 = 20 * 1024 * 1024;
 
-/// The time for finding and fetching a binary.
+/// The time for finding and fetching a binary: the largest one over three megabits a second.
 pub const BINARY_FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Room for binaries that were fetched.
+/// Room for binaries that were fetched: a dozen of the largest.
 pub const BINARY_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The time before an execution in which its handler may register at the relay nodes.
+/// The time before an execution in which its handler may register at the relay nodes: the reference's.
 pub const WORKFLOW_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// The time for a whole execution.
+/// The time for a whole execution: the reference host's own.
 pub const EXECUTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// What a workflow answers, unless its request says otherwise.
+/// What a workflow answers, unless its request says otherwise: the reference host's own.
 pub const WORKFLOW_ANSWER_BYTES: u64 = 5 * 1024 * 1024;
 
-/// The memory of one workflow.
+/// The memory of one workflow: the reference host's own; whole megabytes of 10^6 bytes count.
 pub const WORKFLOW_MEMORY_BYTES: u64 = 128_000_000;
 
-/// Lines a workflow may log, and the bytes of each.
+/// Lines a workflow may log, and the bytes of each: the reference host's own.
 pub const WORKFLOW_LOG: (usize, usize) = (10_000, 1024 * 1024);
 
-/// The answer to an http-action.
+/// One metric of a workflow, encoded: the reference host's own.
+pub const METRIC_BYTES: usize = 4096;
+
+/// The name of a metric: the reference host's own.
+pub const METRIC_NAME_BYTES: usize = 128;
+
+/// Labels of a metric: the reference host's own.
+pub const METRIC_LABELS: usize = 10;
+
+/// The value of one label of a metric: the reference host's own. Its name has no limit of its own.
+pub const METRIC_LABEL_BYTES: usize = 256;
+
+/// The answer to an http-action: the reference's, a thousand kilobytes of 1,024.
 pub const HTTP_ACTION_BYTES: usize = 1_024_000;
 
-/// The time for an http-action that names none.
+/// The time for an http-action that names none: the reference's.
 pub const HTTP_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long the token for the storage service is valid.
-pub const STORAGE_TOKEN_AGE: Duration = Duration::from_secs(5 * 60);
 
 // The enclave's host.
 
-/// How long a host waits for the signatures of a quorum.
+/// How long a host waits for the signatures of a quorum: the reference's. Nodes reach the same step of
+/// an execution within seconds of each other.
 pub const BATCH_WINDOW: Duration = Duration::from_secs(20);
 
-/// How long a host keeps an answer for nodes that come late.
-pub const BATCH_AGE: Duration = Duration::from_secs(5 * 60);
+/// How long a host keeps an answer for nodes that come late: validators refuse a document older than
+/// five minutes, and one minute is left for the way (W-59).
+pub const BATCH_AGE: Duration = Duration::from_secs(4 * 60);
 
-/// A host's time for a request's headers, its body, its answer, and an idle connection.
+/// A host's time for a request's headers, its body, its answer, and an idle connection: the
+/// reference's. An answer may take as long as an execution.
 pub const HOST_TIMEOUTS: [Duration; 4] = [
     Duration::from_secs(30),
     Duration::from_secs(2 * 60),
@@ -199,33 +206,48 @@ pub const HOST_TIMEOUTS: [Duration; 4] = [
     Duration::from_secs(2 * 60),
 ];
 
-/// How long a host finishes what it began when it is told to stop.
+/// How long a host finishes what it began when it is told to stop: the reference's, within the thirty
+/// seconds that supervisors give.
 pub const HOST_SHUTDOWN: Duration = Duration::from_secs(25);
 
-/// How often a host asks an enclave for its memory, and how long it waits.
-pub const MEMORY_POLL: Duration = Duration::from_secs(30);
-
-/// A SOCKS handshake, and the connection it asks for.
+/// A SOCKS handshake, and the connection it asks for: the reference's, for each.
 pub const EGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The first and the longest pause between attempts to hand settings to an enclave.
-pub const SETTINGS_BACKOFF: (Duration, Duration) =
-    (Duration::from_secs(2), Duration::from_secs(30));
-
-/// The parent machine on vsock, and its egress port there.
+/// The parent machine on vsock, which is AWS's number for it, and its egress port there, which enclaves
+/// of the reference dial.
 pub const PARENT: (u32, u32) = (3, 5001);
 
 // The nodes that ask an enclave.
 
-/// One request to an enclave.
-pub const ENCLAVE_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// One request for an enclave's keys.
+/// One request for an enclave's keys: the reference's; the enclave has them ready.
 pub const PUBLIC_KEYS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Attempts at an enclave, and the first pause between them, which doubles.
+/// Attempts at an enclave, and the first pause between them, which doubles: the reference's. A
+/// host that restarts is there again by the third.
 pub const ENCLAVE_ATTEMPTS: (u32, Duration) = (3, Duration::from_secs(2));
 
-/// How long an enclave's keys are used again, usually and at most.
-pub const PUBLIC_KEYS_AGE: (Duration, Duration) =
-    (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
+#[cfg(test)]
+mod tests {
+    use crypto::sign::{Domain, payload};
+
+    use super::*;
+
+    #[test]
+    fn a_short_message_is_what_the_signatures_take_for_one() {
+        // Behind a short message's length stands the message, behind a long one's mark its hash.
+        let length = |message: usize| payload(Domain::RelayResponse, &vec![0; message]).len();
+        let frame = length(0);
+        assert_eq!(length(SHORT_MESSAGE_BYTES), frame + SHORT_MESSAGE_BYTES);
+        assert_eq!(length(SHORT_MESSAGE_BYTES + 1), frame - 8 + 32);
+    }
+
+    #[test]
+    fn times_nest() {
+        assert!(RELAY_CALL_TIMEOUT < GATEWAY_ATTEMPT_TIMEOUT);
+        assert!(GATEWAY_TIMEOUT <= GATEWAY_ATTEMPT_TIMEOUT);
+        assert!(QUORUM_GRACE + Duration::from_secs(5) < GATEWAY_ATTEMPT_TIMEOUT);
+        assert!(NODE_SEND_TIMEOUT + GATEWAY_HANDLER_MARGIN < GATEWAY_TIMEOUT);
+        assert!(WORKFLOW_GRACE_PERIOD < EXECUTION_WAIT);
+        assert!(KEY_ROTATION * 2 <= KEY_EXPIRY && KEY_PIN.0 < KEY_EXPIRY);
+    }
+}

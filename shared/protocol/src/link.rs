@@ -28,6 +28,7 @@ use crypto::sign::{Domain, Signature, SignatureError, SignerKey, SignerKeyError,
 use crate::{
     hash::Canonical,
     json::{self, DecodeError},
+    limits::NODE_CHALLENGE_BYTES,
 };
 
 wire! {
@@ -56,7 +57,7 @@ wire! {
 #[derive(Debug)]
 pub struct Challenge {
     gateway: String,
-    nonce: [u8; 32],
+    nonce: [u8; NODE_CHALLENGE_BYTES],
     time_ms: u64,
 }
 
@@ -126,7 +127,7 @@ impl Challenge {
     ///
     /// `nonce` is 32 fresh random bytes; a challenge that was used before lets its answer in again.
     #[must_use]
-    pub fn new(gateway: &str, nonce: [u8; 32], now: SystemTime) -> Self {
+    pub fn new(gateway: &str, nonce: [u8; NODE_CHALLENGE_BYTES], now: SystemTime) -> Self {
         let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         Self { gateway: gateway.to_owned(), nonce, time_ms }
@@ -194,7 +195,7 @@ pub fn answer(frame: &[u8], gateway: &str, key: &SigningKey) -> Result<Proof, An
     if challenge.gateway != gateway {
         return Err(AnswerError::OtherGateway);
     }
-    let mut nonce = [0; 32];
+    let mut nonce = [0; NODE_CHALLENGE_BYTES];
     hex::decode_to_slice(challenge.challenge, &mut nonce)
         .map_err(|_error| AnswerError::Challenge)?;
     let gateway_time = SystemTime::UNIX_EPOCH
@@ -208,7 +209,7 @@ pub fn answer(frame: &[u8], gateway: &str, key: &SigningKey) -> Result<Proof, An
 }
 
 /// What a node signs. The three fields follow their lengths, so no two links share a message.
-fn message(gateway: &str, nonce: &[u8; 32], node: &SignerKey) -> [u8; 32] {
+fn message(gateway: &str, nonce: &[u8; NODE_CHALLENGE_BYTES], node: &SignerKey) -> [u8; 32] {
     Canonical::of("GatewayNodeLink").field(gateway).field(nonce).field(node.as_bytes()).finish()
 }
 

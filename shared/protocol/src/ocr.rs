@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use crypto::{address::Address, ocr};
 use sha3::{Digest as _, Keccak256, Sha3_256};
 
+mod replies;
+
+pub use replies::{CapabilityDon, Progress, Replies, ReplyError, UnreachableQuorum};
+
 use crate::{
-    ids::ExecutionId,
+    ids::{ExecutionId, FaultBound},
     messages::{
         self, Described,
         capabilities::{CapabilityResponse, MeteringReportNodeDetail},
@@ -35,6 +39,12 @@ pub enum VerifyResponseError {
     /// There is none.
     #[error("attestation is missing")]
     Missing,
+    /// The digest of the configuration is not 32 bytes long, so nobody can have signed it.
+    #[error("invalid config digest length: expected 32 bytes, got {got}")]
+    ConfigDigest {
+        /// Its length in bytes.
+        got: usize,
+    },
     /// Too few signatures.
     #[error("not enough signatures: got {got}, need at least {want}")]
     TooFewSignatures {
@@ -62,7 +72,7 @@ pub enum VerifyResponseError {
         /// The index.
         index: u32,
     },
-    /// Two signatures name one signer.
+    /// Two signatures are of one signer.
     #[error("duplicate signature from signer index: {index}")]
     DuplicateSigner {
         /// The index.
@@ -109,10 +119,11 @@ pub fn decode_response(bytes: &[u8]) -> Result<CapabilityResponse, DecodeRespons
     }
 }
 
-/// Checks an answer's attestation: every signature must be good, and at least `want` there.
+/// Checks an answer's attestation: every signature must be good, and F + 1 of them there.
 ///
-/// `signers` are the DON's addresses by index, from the registry. The digest of the configuration is
-/// not compared with anything: signatures of current signers stand for older configurations too.
+/// `signers` are the DON's addresses by index, from the registry; an address that it lists twice is one
+/// signer. The digest of the configuration is not compared with anything: signatures of current
+/// signers stand for older configurations too.
 ///
 /// # Errors
 ///
@@ -122,9 +133,14 @@ pub fn verify_response(
     execution_id: &ExecutionId,
     reference_id: &str,
     signers: &[Address],
-    want: usize,
+    fault_bound: FaultBound,
 ) -> Result<(), VerifyResponseError> {
     let attestation = response.ocr_attestation.as_ref().ok_or(VerifyResponseError::Missing)?;
+    let (config_digest, want) = (&attestation.config_digest, fault_bound.quorum());
+    let config_digest: &[u8; 32] = config_digest
+        .as_slice()
+        .try_into()
+        .map_err(|_length| VerifyResponseError::ConfigDigest { got: config_digest.len() })?;
     let got = attestation.signatures.len();
     if got < want {
         return Err(VerifyResponseError::TooFewSignatures { got, want });
@@ -135,13 +151,13 @@ pub fn verify_response(
     let payload = response.payload.as_ref().ok_or(ReportDataError::NoPayload)?;
     let metering = response.metadata.as_ref().map_or(&[][..], |metadata| &metadata.metering);
     let report = report_data(execution_id, reference_id, &payload.value, metering)?;
-    let digest = signing_digest(&report, &attestation.config_digest, attestation.sequence_number);
+    let digest = signing_digest(&report, config_digest, attestation.sequence_number);
     let mut seen = BTreeSet::new();
     for signature in &attestation.signatures {
         let index = signature.signer;
         let signer = usize::try_from(index).ok().and_then(|index| signers.get(index));
         let signer = signer.ok_or(VerifyResponseError::SignerIndex { index })?;
-        if !seen.insert(index) {
+        if !seen.insert(signer) {
             return Err(VerifyResponseError::DuplicateSigner { index });
         }
         if ocr::verify(signer, &digest, &signature.signature).is_err() {
@@ -183,7 +199,7 @@ pub fn report_data(
 
 /// What a member of the DON signs for a report.
 #[must_use]
-pub fn signing_digest(report: &[u8], config_digest: &[u8], sequence_number: u64) -> [u8; 32] {
+pub fn signing_digest(report: &[u8], config_digest: &[u8; 32], sequence_number: u64) -> [u8; 32] {
     Keccak256::new()
         .chain_update(Keccak256::digest(report))
         .chain_update(config_digest)
@@ -197,7 +213,7 @@ pub fn signing_digest(report: &[u8], config_digest: &[u8], sequence_number: u64)
 const REPORT_PREFIX: &str = "CapabilityResponseReportData:v1";
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crypto::ocr::OcrSigningKey;
     use proptest::prelude::*;
 
@@ -207,15 +223,15 @@ mod tests {
         well_known::Any,
     };
 
-    fn key(seed: u8) -> OcrSigningKey {
+    pub(crate) fn key(seed: u8) -> OcrSigningKey {
         OcrSigningKey::from_bytes(&[seed; 32]).unwrap()
     }
 
-    fn execution() -> ExecutionId {
+    pub(crate) fn execution() -> ExecutionId {
         "e".into()
     }
 
-    fn attested(signers: &[(u8, u32)]) -> CapabilityResponse {
+    pub(crate) fn attested(signers: &[(u8, u32)]) -> CapabilityResponse {
         let metering = vec![MeteringReportNodeDetail {
             spend_unit: "unit".to_owned(),
             spend_value: "42".to_owned(),
@@ -242,7 +258,7 @@ mod tests {
 
     fn verified(response: &CapabilityResponse) -> Result<(), VerifyResponseError> {
         let signers: Vec<_> = (1..=4).map(|seed| key(seed).address()).collect();
-        verify_response(response, &execution(), "7", &signers, 2)
+        verify_response(response, &execution(), "7", &signers, FaultBound::new(1))
     }
 
     #[test]
@@ -258,6 +274,48 @@ mod tests {
         assert_eq!(verified(&response), Err(VerifyResponseError::DuplicateSigner { index: 0 }));
         let response = attested(&[(1, 0), (2, 4)]);
         assert_eq!(verified(&response), Err(VerifyResponseError::SignerIndex { index: 4 }));
+    }
+
+    #[test]
+    fn an_address_that_is_listed_twice_is_one_signer() {
+        let signers = [key(1).address(), key(1).address(), key(2).address()];
+        let verified = |response: &CapabilityResponse| {
+            verify_response(response, &execution(), "7", &signers, FaultBound::new(1))
+        };
+        let duplicate = Err(VerifyResponseError::DuplicateSigner { index: 1 });
+        assert_eq!(verified(&attested(&[(1, 0), (1, 1)])), duplicate);
+        assert_eq!(verified(&attested(&[(1, 1), (2, 2)])), Ok(()));
+    }
+
+    #[test]
+    fn an_attestation_that_nobody_signed_is_refused_even_where_all_are_trusted() {
+        let signers = [key(1).address()];
+        let verified = |response: &CapabilityResponse, signers: &[Address]| {
+            verify_response(response, &execution(), "7", signers, FaultBound::new(0))
+        };
+        let few = VerifyResponseError::TooFewSignatures { got: 0, want: 1 };
+        assert_eq!(verified(&attested(&[]), &signers), Err(few));
+        let few = VerifyResponseError::TooFewSigners { got: 0, want: 1 };
+        assert_eq!(verified(&attested(&[(1, 0)]), &[]), Err(few));
+        assert_eq!(verified(&attested(&[(1, 0)]), &signers), Ok(()));
+    }
+
+    #[test]
+    fn a_digest_of_another_length_is_refused_before_anything_is_hashed() {
+        for got in [0, 31, 33] {
+            let mut response = attested(&[(1, 0), (2, 1)]);
+            response.ocr_attestation.as_mut().unwrap().config_digest = vec![1; got];
+            assert_eq!(verified(&response), Err(VerifyResponseError::ConfigDigest { got }));
+            let decoded = decode_response(&messages::encode(&response));
+            assert_eq!(decoded, Err(DecodeResponseError::ConfigDigest { got }));
+        }
+    }
+
+    #[test]
+    fn an_answer_without_an_attestation_is_read_and_proves_nothing() {
+        let response = CapabilityResponse { ocr_attestation: None, ..attested(&[]) };
+        assert_eq!(decode_response(&messages::encode(&response)), Ok(response.clone()));
+        assert_eq!(verified(&response), Err(VerifyResponseError::Missing));
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! that carries restrictions. Whoever asks holds the lock; nothing here waits. A budget is used when
 //! a call is admitted and never given back, whatever becomes of the call.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+};
 
 use crate::{
     messages::{
@@ -82,15 +85,15 @@ struct Calls {
 #[derive(Clone, Debug)]
 struct Secrets {
     remaining: u32,
-    exact: HashSet<(String, String)>,
-    prefixes: Vec<Prefix>,
+    namespaces: HashMap<String, Namespace>,
 }
 
-#[derive(Clone, Debug)]
-struct Prefix {
-    prefix: String,
-    namespace: String,
-    remaining: u32,
+/// What may be asked in one namespace.
+#[derive(Clone, Debug, Default)]
+struct Namespace {
+    exact: HashSet<String>,
+    /// How many secrets may still be asked under each prefix.
+    prefixes: BTreeMap<String, u32>,
 }
 
 impl Restrictions {
@@ -220,39 +223,72 @@ impl Calls {
 
 impl Secrets {
     fn new(secrets: &sdk::SecretsRestrictions) -> Self {
-        let mut exact = HashSet::new();
-        let mut prefixes = Vec::new();
+        let mut namespaces: HashMap<String, Namespace> = HashMap::new();
         for rule in &secrets.restrictions {
             match &rule.restriction {
                 Some(SecretRule::ExactSecret(secret)) => {
-                    exact.insert((secret.id.clone(), secret.namespace.clone()));
+                    let namespace = namespaces.entry(secret.namespace.clone()).or_default();
+                    namespace.exact.insert(secret.id.clone());
                 }
-                Some(SecretRule::PrefixedSecret(rule)) => prefixes.push(Prefix {
-                    prefix: rule.prefix.clone(),
-                    namespace: rule.namespace.clone(),
-                    remaining: rule.max_secrets,
-                }),
+                Some(SecretRule::PrefixedSecret(rule)) => {
+                    let namespace = namespaces.entry(rule.namespace.clone()).or_default();
+                    // Rules for one prefix are used up together, so the smallest number counts.
+                    namespace
+                        .prefixes
+                        .entry(rule.prefix.clone())
+                        .and_modify(|limit| *limit = rule.max_secrets.min(*limit))
+                        .or_insert(rule.max_secrets);
+                }
                 None => {}
             }
         }
-        Self { remaining: secrets.max_secrets, exact, prefixes }
+        Self { remaining: secrets.max_secrets, namespaces }
     }
 
     fn admits(&mut self, id: &str, namespace: &str) -> bool {
-        let covers = |rule: &Prefix| rule.namespace == namespace && id.starts_with(&rule.prefix);
-        let mut named = self.exact.contains(&(id.to_owned(), namespace.to_owned()));
+        let Some(namespace) = self.namespaces.get_mut(namespace) else { return false };
+        let covering = namespace.covering(id);
         // A used-up prefix refuses even what is listed by its full name.
-        for rule in self.prefixes.iter().filter(|rule| covers(rule)) {
-            if rule.remaining == 0 {
-                return false;
-            }
-            named = true;
-        }
-        if !named || !spend(&mut self.remaining) {
+        let is_used_up = |prefix: &&str| namespace.prefixes.get(*prefix) == Some(&0);
+        let named = !covering.is_empty() || namespace.exact.contains(id);
+        if covering.iter().any(is_used_up) || !named || !spend(&mut self.remaining) {
             return false;
         }
-        self.prefixes.iter_mut().filter(|rule| covers(rule)).all(|rule| spend(&mut rule.remaining))
+        for prefix in covering {
+            if let Some(remaining) = namespace.prefixes.get_mut(prefix) {
+                spend(remaining);
+            }
+        }
+        true
     }
+}
+
+impl Namespace {
+    /// The prefixes that a name begins with, longest first. Between two that it begins with, whole
+    /// ranges of others are passed over, so that many rules and many secrets are not their product.
+    fn covering<'i>(&self, id: &'i str) -> Vec<&'i str> {
+        let (mut covering, mut bound) = (Vec::new(), Bound::Included(id));
+        while let Some((prefix, _remaining)) =
+            self.prefixes.range::<str, _>((Bound::Unbounded, bound)).next_back()
+        {
+            let shared = shared_prefix(id, prefix);
+            // What is left begins like the prefix, or it would stand behind it.
+            bound = if shared.len() == prefix.len() {
+                covering.push(shared);
+                Bound::Excluded(shared)
+            } else {
+                Bound::Included(shared)
+            };
+        }
+        covering
+    }
+}
+
+/// The beginning of `text` that both texts share, in whole characters.
+fn shared_prefix<'t>(text: &'t str, other: &str) -> &'t str {
+    let same = text.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let end = (0..=same).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// Charges the secrets that a confidential-http payload names; other payloads name none.
@@ -309,6 +345,67 @@ mod tests {
             let got = answers.len();
             let error = split.place(answers, |_denied| "").unwrap_err();
             assert_eq!(error, AnswerCountError { got, want: 1 });
+        }
+    }
+
+    fn prefixes(rules: &[(&str, u32)]) -> Restrictions {
+        let rule = |(prefix, max_secrets): &(&str, u32)| {
+            let rule = sdk::SecretPrefixRestriction {
+                prefix: (*prefix).to_owned(),
+                namespace: "main".to_owned(),
+                max_secrets: *max_secrets,
+            };
+            sdk::SecretRestriction { restriction: Some(SecretRule::PrefixedSecret(rule)) }
+        };
+        let restrictions = rules.iter().map(rule).collect();
+        let secrets = sdk::SecretsRestrictions { restrictions, max_secrets: u32::MAX };
+        Restrictions::new(Some(&sdk::Restrictions { secrets: Some(secrets), capabilities: None }))
+    }
+
+    fn admitted(restrictions: &mut Restrictions, id: &str) -> bool {
+        !restrictions.admit_secrets(vec![request(id)]).allowed().is_empty()
+    }
+
+    #[test]
+    fn each_prefix_of_a_name_pays_for_it() {
+        let mut rules =
+            prefixes(&[("a", 3), ("ab", 2), ("ab", 5), ("abc", 1), ("abb", 9), ("b", 1)]);
+        assert!(admitted(&mut rules, "abcd"));
+        assert!(!admitted(&mut rules, "abce"), "abc is used up");
+        assert!(admitted(&mut rules, "abd"));
+        assert!(!admitted(&mut rules, "abb"), "ab is used up");
+        assert!(admitted(&mut rules, "ac"));
+        assert!(!admitted(&mut rules, "ad"), "a is used up");
+        assert!(!admitted(&mut rules, "c"), "nothing covers it");
+        assert!(admitted(&mut rules, "b") && !admitted(&mut rules, "b"));
+        // The empty prefix covers everything, also what ends inside a character of another rule.
+        let mut rules = prefixes(&[("", 1), ("ä", 0)]);
+        assert!(!admitted(&mut rules, "äx") && admitted(&mut rules, "ö"));
+    }
+
+    #[test]
+    fn many_rules_and_many_secrets_are_not_their_product() {
+        let names: Vec<_> = (0..50_000).map(|number| format!("prefix-{number:05}-")).collect();
+        let rules: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let mut rules = prefixes(&rules);
+        let asked = names.iter().chain(&names).map(|name| request(&format!("{name}x"))).collect();
+        assert_eq!(rules.admit_secrets(asked).allowed().len(), names.len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_prefixes_of_a_name_are_those_that_it_begins_with(
+            rules in proptest::collection::vec("[aäb]{0,4}", 0..12), id in "[aäb]{0,6}",
+        ) {
+            let rules: Vec<_> = rules.iter().map(|rule| (rule.as_str(), 1)).collect();
+            let restrictions = prefixes(&rules);
+            let namespaces = restrictions.secrets.unwrap().namespaces;
+            let found = namespaces.get("main").map(|main| main.covering(&id)).unwrap_or_default();
+            let mut want: Vec<_> =
+                rules.iter().map(|(rule, _)| *rule).filter(|rule| id.starts_with(rule)).collect();
+            want.sort_unstable_by_key(|rule| std::cmp::Reverse(rule.len()));
+            want.dedup();
+            proptest::prop_assert_eq!(found, want);
         }
     }
 

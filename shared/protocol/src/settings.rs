@@ -110,7 +110,8 @@ impl WorkflowSettings {
     ///
     /// [`SettingsError::Decode`] or [`SettingsError::Missing`].
     pub fn decode(text: &[u8]) -> Result<Self, SettingsError> {
-        let settings: Self = json::from_slice(text)?;
+        // The reference reads `null` as settings in which everything is missing.
+        let settings = json::from_slice::<Option<Self>>(text)?.unwrap_or_default();
         let required = [
             ("storageKey", settings.storage_key.is_empty()),
             ("storageServiceUrl", settings.storage_service_url.is_empty()),

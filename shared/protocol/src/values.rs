@@ -4,17 +4,23 @@
 //! A `From` exists for each type that the reference wraps, so what it refuses at run time does not
 //! compile here. Integers of up to 32 bits, and signed ones of 64, become `int64`.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr};
 
 use crate::messages::{
     values::{BigInt, Decimal, Kind, List, Map, Value},
     well_known::Timestamp,
 };
 
-/// The coefficient of a decimal is missing, so it is no number.
+/// A number has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("decimal has no coefficient")]
-pub struct NoCoefficientError;
+pub enum NumberTextError {
+    /// The coefficient of a decimal is missing, so it is no number.
+    #[error("decimal has no coefficient")]
+    NoCoefficient,
+    /// It has more digits than a person reads, and a short message could ask for gigabytes of them.
+    #[error("the number has more than {LONGEST_DIGITS} digits")]
+    TooLong,
+}
 
 /// The text is no decimal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,13 +89,26 @@ impl From<i128> for BigInt {
 }
 
 impl BigInt {
-    /// The digits of the magnitude, without leading zeros; at least one.
+    /// Writes decimal digits without leading zeros; only a sign below zero counts.
     ///
-    /// Takes time in the square of the length, so look at the length of what comes from outside.
-    fn digits(&self) -> String {
+    /// # Errors
+    ///
+    /// [`NumberTextError::TooLong`] for a magnitude of more than [`LONGEST_BYTES`].
+    pub fn to_text(&self) -> Result<String, NumberTextError> {
+        let sign = if self.is_negative() { "-" } else { "" };
+        Ok(format!("{sign}{}", self.digits()?))
+    }
+
+    /// The digits of the magnitude; at least one. Takes time in the square of their number, which is
+    /// why there are not many.
+    fn digits(&self) -> Result<String, NumberTextError> {
+        let magnitude = self.magnitude();
+        if magnitude.len() > LONGEST_BYTES {
+            return Err(NumberTextError::TooLong);
+        }
         // Little-endian, nine decimal digits each.
         let mut limbs: Vec<u32> = vec![0];
-        for byte in &self.abs_val {
+        for byte in magnitude {
             let mut carry = u64::from(*byte);
             for limb in &mut limbs {
                 let value = u64::from(*limb).saturating_mul(256).saturating_add(carry);
@@ -105,18 +124,19 @@ impl BigInt {
         for limb in rest.iter().rev() {
             text.push_str(&format!("{limb:09}"));
         }
-        text
+        Ok(text)
     }
 
-    fn is_negative(&self) -> bool {
-        self.sign < 0 && self.abs_val.iter().any(|byte| *byte != 0)
+    /// The magnitude without leading zeros.
+    fn magnitude(&self) -> &[u8] {
+        let first = self.abs_val.iter().position(|byte| *byte != 0);
+        first.and_then(|first| self.abs_val.get(first..)).unwrap_or_default()
     }
-}
 
-impl fmt::Display for BigInt {
-    /// Writes decimal digits; only a sign below zero counts.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad_integral(!self.is_negative(), "", &self.digits())
+    /// Whether the number is below zero.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        self.sign < 0 && !self.magnitude().is_empty()
     }
 }
 
@@ -125,17 +145,22 @@ impl Decimal {
     ///
     /// # Errors
     ///
-    /// [`NoCoefficientError`] if it has no coefficient.
-    pub fn to_text(&self) -> Result<String, NoCoefficientError> {
-        let coefficient = self.coefficient.as_ref().ok_or(NoCoefficientError)?;
+    /// [`NumberTextError`]: without a coefficient, or with more digits than [`LONGEST_DIGITS`] in
+    /// front of the point or behind it.
+    pub fn to_text(&self) -> Result<String, NumberTextError> {
+        let coefficient = self.coefficient.as_ref().ok_or(NumberTextError::NoCoefficient)?;
         let sign = if coefficient.is_negative() { "-" } else { "" };
-        let digits = coefficient.digits();
-        let places = usize::try_from(self.exponent.unsigned_abs()).unwrap_or(usize::MAX);
-        if self.exponent >= 0 {
-            let zeros = if digits == "0" { 0 } else { places.min(LONGEST_EXPONENT) };
-            return Ok(format!("{sign}{digits}{}", "0".repeat(zeros)));
+        let digits = coefficient.digits()?;
+        if digits == "0" {
+            return Ok(digits);
         }
-        let places = places.min(LONGEST_EXPONENT);
+        let places = usize::try_from(self.exponent.unsigned_abs()).unwrap_or(usize::MAX);
+        if places > LONGEST_DIGITS {
+            return Err(NumberTextError::TooLong);
+        }
+        if self.exponent >= 0 {
+            return Ok(format!("{sign}{digits}{}", "0".repeat(places)));
+        }
         let padded = format!("{digits:0>width$}", width = places.saturating_add(1));
         let (whole, fraction) = padded.split_at(padded.len().saturating_sub(places));
         let fraction = fraction.trim_end_matches('0');
@@ -175,9 +200,12 @@ impl FromStr for Decimal {
 /// The base of the limbs in which digits are computed.
 const LIMB: u64 = 1_000_000_000;
 
-/// The longest row of zeros that is written for an exponent: a number of more digits is no number
-/// that a person reads, and one message could ask for gigabytes of them.
-const LONGEST_EXPONENT: usize = 4096;
+/// The longest magnitude that is written in decimal digits, in bytes: such a number has as many digits
+/// as there may be, and takes a millisecond.
+pub const LONGEST_BYTES: usize = 1_700;
+
+/// The most digits that are written on one side of a decimal's point.
+pub const LONGEST_DIGITS: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -193,7 +221,8 @@ mod tests {
 
     #[test]
     fn leading_zeros_and_odd_signs_mean_what_they_mean_to_the_reference() {
-        let big = |abs_val: &[u8], sign| BigInt { abs_val: abs_val.to_vec(), sign }.to_string();
+        let big =
+            |abs_val: &[u8], sign| BigInt { abs_val: abs_val.to_vec(), sign }.to_text().unwrap();
         assert_eq!(big(&[0, 0, 1, 0], 1), "256");
         assert_eq!(big(&[7], 0), "7");
         assert_eq!(big(&[7], -5), "-7");
@@ -204,15 +233,26 @@ mod tests {
     #[test]
     fn a_decimal_without_a_coefficient_is_refused() {
         let decimal = Decimal { coefficient: None, exponent: 2 };
-        assert_eq!(decimal.to_text(), Err(NoCoefficientError));
+        assert_eq!(decimal.to_text(), Err(NumberTextError::NoCoefficient));
     }
 
     #[test]
-    fn an_absurd_exponent_costs_no_memory() {
-        for exponent in [i32::MIN, i32::MAX] {
-            let decimal = Decimal { coefficient: Some(1.into()), exponent };
-            assert!(decimal.to_text().unwrap().len() <= LONGEST_EXPONENT + 2);
+    fn a_number_that_nobody_reads_is_refused_instead_of_cut() {
+        let big = |bytes| BigInt { abs_val: vec![0xff; bytes], sign: 1 };
+        assert!(big(LONGEST_BYTES).to_text().unwrap().len() <= LONGEST_DIGITS);
+        assert_eq!(big(LONGEST_BYTES + 1).to_text(), Err(NumberTextError::TooLong));
+        // Leading zeros are no part of it.
+        let padded = BigInt { abs_val: [vec![0; 100_000], vec![7]].concat(), sign: -1 };
+        assert_eq!(padded.to_text(), Ok("-7".to_owned()));
+        let decimal = |exponent| Decimal { coefficient: Some(12.into()), exponent }.to_text();
+        let longest = i32::try_from(LONGEST_DIGITS).unwrap();
+        assert_eq!(decimal(longest), Ok(format!("12{}", "0".repeat(LONGEST_DIGITS))));
+        assert_eq!(decimal(-longest), Ok(format!("0.{}12", "0".repeat(LONGEST_DIGITS - 2))));
+        for exponent in [longest + 1, -longest - 1, i32::MIN, i32::MAX] {
+            assert_eq!(decimal(exponent), Err(NumberTextError::TooLong));
         }
+        let zero = Decimal { coefficient: Some(0.into()), exponent: i32::MAX };
+        assert_eq!(zero.to_text(), Ok("0".to_owned()));
     }
 
     #[test]
@@ -225,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn digits_are_those_of_the_number(value: i128) {
-            prop_assert_eq!(BigInt::from(value).to_string(), value.to_string());
+            prop_assert_eq!(BigInt::from(value).to_text(), Ok(value.to_string()));
         }
 
         #[test]

@@ -9,10 +9,13 @@
 //!
 //! - what the reference answers, we answer;
 //! - what the reference refuses, we refuse;
-//! - what the reference accepts may be refused only with an error that `deviations.toml` lists,
-//!   and what it refuses may be accepted only for a weakness that `deviations.toml` lists.
+//! - what the reference accepts may be refused only with an error that `deviations.toml` lists for
+//!   that file and kind of question, and what it refuses may be accepted only for a weakness that
+//!   `deviations.toml` lists.
 //!
-//! A file, a case kind or a member that is not known is a failure, never a skip.
+//! A file, a kind of question or a member that is not known is a failure, never a skip; so is a rule
+//! that no case of the committed files uses. Which crate asks which questions is in [`FILES`]; the test
+//! of this crate holds that table to the files and to the sources of those crates.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
@@ -21,39 +24,22 @@
     reason = "only tests use this crate: a failure is a panic, and the folder comes from the environment"
 )]
 
-use std::{collections::BTreeMap, fmt::Debug, io::Write as _, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    io::Write as _,
+    path::PathBuf,
+};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 mod deviations;
 pub mod model;
+mod table;
 
 pub use deviations::Deviations;
-
-/// Every file, and the crates whose tests walk over it.
-pub const FILES: &[(&str, &[&str])] = &[
-    ("attestation-fake.json", &["attestation"]),
-    ("attestation-nitro.json", &["attestation"]),
-    ("combiner.json", &["crypto"]),
-    ("gateway-handler.json", &["host-gateway"]),
-    ("hashes.json", &["protocol"]),
-    ("http-transcripts.json", &["enclave-server", "host-bridge"]),
-    ("json-canonical.json", &["protocol"]),
-    ("keychain.json", &["enclave-server"]),
-    ("ocr-attestation.json", &["protocol"]),
-    ("params-validation.json", &["protocol", "enclave-server"]),
-    ("quorum.json", &["protocol", "enclave-server", "host-bridge"]),
-    ("relay-handler.json", &["host-relay"]),
-    ("restrictions.json", &["enclave-workflow"]),
-    ("sealed-box.json", &["crypto"]),
-    ("signatures.json", &["crypto"]),
-    ("tdh2.json", &["crypto"]),
-    ("wasm-protocol.json", &["protocol"]),
-];
-
-/// Files of the recorder about parts that do not exist yet, and which.
-#[cfg(test)]
-const LATER: &[(&str, &str)] = &[("confidential-module.json", "host/node")];
+pub use table::{FILES, File, LATER, Op, Outcome};
 
 /// One case of a file: what went in, and what the reference answered.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -146,7 +132,7 @@ pub fn folder() -> (PathBuf, bool) {
 ///
 /// If a committed file is missing, or a file cannot be read.
 pub fn text(file: &str) -> Option<String> {
-    assert!(FILES.iter().any(|(name, _)| *name == file), "{file} is not in vectors::FILES");
+    assert!(FILES.iter().any(|known| known.name == file), "{file} is not in vectors::FILES");
     let (folder, committed) = folder();
     match std::fs::read_to_string(folder.join(file)) {
         Ok(text) => Some(text),
@@ -180,7 +166,7 @@ pub fn skip(what: &str, why: &str) {
 pub fn cases(file: &str) -> Vec<Case> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct File {
+    struct Contents {
         source: String,
         #[serde(rename = "about")]
         _about: String,
@@ -188,12 +174,18 @@ pub fn cases(file: &str) -> Vec<Case> {
         cases: Vec<Case>,
     }
     let Some(text) = text(file) else { return Vec::new() };
-    let file: File = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"));
-    assert!(!file.source.is_empty(), "a vector file names its origin");
-    for case in &file.cases {
-        assert!(file.ops.contains_key(&case.op), "{}: no op named {}", case.name, case.op);
+    // Some values of the reference nest deeper than a reader's default limit.
+    let mut input = serde_json::Deserializer::from_str(&text);
+    input.disable_recursion_limit();
+    let contents = Contents::deserialize(&mut input).unwrap_or_else(|e| panic!("{file}: {e}"));
+    assert!(!contents.source.is_empty(), "a vector file names its origin");
+    let mut names = BTreeSet::new();
+    for case in &contents.cases {
+        let Case { name, op, .. } = case;
+        assert!(contents.ops.contains_key(op), "{file}: {name}: no op named {op}");
+        assert!(names.insert(name), "{file}: two cases are named {name}");
     }
-    file.cases
+    contents.cases
 }
 
 /// Walks over the cases of `file` whose kind is in `ops` and holds every answer to the rules.
@@ -203,8 +195,9 @@ pub fn cases(file: &str) -> Vec<Case> {
 ///
 /// # Panics
 ///
-/// If any case differs, if `ops` are not all kinds of the file that `others` leaves, or if the
-/// committed file lacks refusals or successes.
+/// If any case differs, if a case is of a kind that is in neither `ops` nor `others`, if [`FILES`] does
+/// not say that the calling crate asks these questions, or if the committed file has no case for one
+/// of them or none for a rule about them.
 pub fn run(
     file: &str,
     ops: &[&str],
@@ -212,49 +205,54 @@ pub fn run(
     text: impl Fn(&Case) -> Text,
     mut answer: impl FnMut(&Case) -> Answer,
 ) {
+    check_walker(file, ops);
     let deviations = Deviations::read();
     let mut differences = Vec::new();
-    let mut walked = 0_u32;
+    let mut walked = BTreeSet::new();
+    let mut count = 0_u32;
     for case in cases(file) {
         if others.contains(&case.op.as_str()) {
             continue;
         }
         assert!(ops.contains(&case.op.as_str()), "{file}: {}: unknown kind {}", case.name, case.op);
-        walked = walked.saturating_add(1);
+        count = count.saturating_add(1);
         if let Err(difference) = deviations.compare(file, &case, &answer(&case), text(&case)) {
             differences.push(format!("{} [{}]: {difference}", case.name, case.op));
         }
+        walked.insert(case.op);
     }
     assert!(
         differences.is_empty(),
-        "{file}: {} of {walked} differ:\n{}",
+        "{file}: {} of {count} differ:\n{}",
         differences.len(),
         differences.join("\n")
     );
-    assert!(walked > 0 || !folder().1, "{file}: no case of {ops:?}");
+    if folder().1 {
+        let missing: Vec<_> = ops.iter().filter(|op| !walked.contains(**op)).collect();
+        assert!(missing.is_empty(), "{file}: no case of {missing:?}");
+        deviations.check_used(file, ops);
+    }
+}
+
+/// Holds a walker to the table: what it walks over, it is listed for.
+fn check_walker(file: &str, ops: &[&str]) {
+    // Cargo tells a test which crate it belongs to.
+    let Ok(walker) = std::env::var("CARGO_PKG_NAME") else { return };
+    let known = FILES.iter().find(|known| known.name == file);
+    let is_listed = |op: &&&str| {
+        let mut known = known.iter().flat_map(|file| file.ops);
+        known.any(|known| known.name == **op && known.by.contains(&walker.as_str()))
+    };
+    let unlisted: Vec<_> = ops.iter().filter(|op| !is_listed(op)).collect();
+    assert!(
+        unlisted.is_empty(),
+        "{walker} walks over {unlisted:?} of {file} and is not listed for it"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_file_of_the_folder_has_an_owner() {
-        let (folder, committed) = folder();
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if let Some((_, part)) = LATER.iter().find(|(file, _)| *file == name) {
-                skip(&name, &format!("{part} does not exist yet"));
-            } else if name.ends_with(".json") {
-                assert!(FILES.iter().any(|(file, _)| *file == name), "unknown file {name}");
-                found.push(name);
-            }
-        }
-        if committed {
-            assert_eq!(found.len(), FILES.len(), "a committed file is missing");
-        }
-    }
 
     #[test]
     fn variants_are_named_by_type_and_head() {

@@ -7,7 +7,12 @@ use std::{
 };
 
 use crypto::sign::{Domain, SignatureError, SignerKey, find_signer};
-use protocol::{committee::Committee, ids::ConfigHash, limits};
+use protocol::{
+    committee::Committee,
+    ids::ConfigHash,
+    limits,
+    quorum::{Quorum, Voices},
+};
 
 /// The proposals that have votes but no quorum yet.
 #[derive(Debug, Default)]
@@ -66,24 +71,19 @@ impl Votes {
     ) -> Result<Decision, SignatureError> {
         let members = committee.members();
         let signer = find_signer(members, Domain::ConfigVote, proposal.as_bytes(), signature)?;
-        let required = committee.fault_bound().quorum();
+        let quorum = Quorum::honest(committee.fault_bound());
+        let required = quorum.get();
         if proposal == in_force {
             return Ok(Decision::InForce(Tally { collected: required, required }));
         }
-        let tally = self.cast(proposal, *signer, required, now);
-        if tally.collected >= required {
-            return Ok(Decision::Carried(tally));
-        }
-        Ok(Decision::Pending(tally))
+        self.cast(proposal, *signer, now);
+        let cast = self.proposals.get(&proposal).into_iter().flat_map(|p| &p.signers);
+        let voices = Voices::of(committee.signers(), cast);
+        let tally = Tally { collected: voices.count(), required };
+        Ok(if voices.reach(quorum) { Decision::Carried(tally) } else { Decision::Pending(tally) })
     }
 
-    fn cast(
-        &mut self,
-        proposal: ConfigHash,
-        signer: SignerKey,
-        required: usize,
-        now: SystemTime,
-    ) -> Tally {
+    fn cast(&mut self, proposal: ConfigHash, signer: SignerKey, now: SystemTime) {
         self.forget(now);
         let entry = self.proposals.entry(proposal);
         let entry = entry.or_insert_with(|| Proposal { signers: HashSet::new(), touched: now });
@@ -91,9 +91,7 @@ impl Votes {
             entry.touched = entry.touched.max(now);
             self.by_signer.entry(signer).or_default().push_back(proposal);
         }
-        let collected = entry.signers.len();
         self.give_up_oldest(signer);
-        Tally { collected, required }
     }
 
     /// Forgets all votes: a configuration was applied, so they were about another one.
@@ -145,6 +143,7 @@ const PROPOSALS_PER_SIGNER: usize = 4;
 mod tests {
     use super::*;
     use crypto::sign::SigningKey;
+    use protocol::ids::FaultBound;
 
     const START: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -158,7 +157,8 @@ mod tests {
 
     fn cast(votes: &mut Votes, hash: u8, by: u8, at: Duration) -> usize {
         let at = START.checked_add(at).unwrap();
-        votes.cast(proposal(hash), signer(by), 2, at).collected
+        votes.cast(proposal(hash), signer(by), at);
+        votes.proposals.get(&proposal(hash)).unwrap().signers.len()
     }
 
     #[test]
@@ -166,8 +166,28 @@ mod tests {
         let mut votes = Votes::default();
         assert_eq!(cast(&mut votes, 1, 1, Duration::ZERO), 1);
         assert_eq!(cast(&mut votes, 1, 1, Duration::ZERO), 1);
-        let tally = votes.cast(proposal(1), signer(2), 2, START);
-        assert_eq!(tally, Tally { collected: 2, required: 2 });
+        assert_eq!(cast(&mut votes, 1, 2, Duration::ZERO), 2);
+    }
+
+    #[test]
+    fn a_quorum_of_members_carries_a_proposal_and_a_stranger_has_no_vote() {
+        let keys: Vec<_> = (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
+        let members = keys.iter().map(SigningKey::public).collect();
+        let committee = Committee::new(members, FaultBound::new(1)).unwrap();
+        let mut votes = Votes::default();
+        let mut vote = |key: &SigningKey, hash: u8| {
+            let hash = proposal(hash);
+            let signature = key.sign(Domain::ConfigVote, hash.as_bytes());
+            votes.vote(&committee, proposal(0), hash, signature.as_bytes(), START)
+        };
+        let tally = |collected| Tally { collected, required: 2 };
+        assert_eq!(vote(&keys[0], 1), Ok(Decision::Pending(tally(1))));
+        assert_eq!(vote(&keys[0], 1), Ok(Decision::Pending(tally(1))));
+        assert_eq!(vote(&keys[1], 2), Ok(Decision::Pending(tally(1))));
+        let stranger = SigningKey::from_seed(&[9; 32]);
+        assert_eq!(vote(&stranger, 1), Err(SignatureError::NotAllowed));
+        assert_eq!(vote(&keys[0], 0), Ok(Decision::InForce(tally(2))));
+        assert_eq!(vote(&keys[1], 1), Ok(Decision::Carried(tally(2))));
     }
 
     #[test]

@@ -8,7 +8,11 @@ use std::{
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use protocol::{answer::EnclaveErrorResponse, ids::RequestHash, json, limits};
+use protocol::{
+    answer::{EnclaveErrorResponse, EnclaveRefusal},
+    ids::RequestHash,
+    json, limits,
+};
 
 use super::{Core, Held, HoldError, json_answer};
 use crate::{
@@ -135,12 +139,9 @@ impl Journey {
 /// The error body of v1 with two members behind it that v1 ignores (W-13).
 fn body(reject: &Reject, events: &Events) -> Bytes {
     let (metrics, metric_events) = metrics(events);
-    let response = EnclaveErrorResponse { error: reject.text.clone(), metrics, metric_events };
-    let mut body = json::to_vec(&response);
-    let _brace = body.pop();
-    let Reject { code, is_retryable, .. } = reject;
-    let more = format!(r#","code":"{code}","retryable":{is_retryable}}}"#);
-    body.extend_from_slice(more.as_bytes());
+    let reason = EnclaveErrorResponse { error: reject.text.clone(), metrics, metric_events };
+    let (code, retryable) = (reject.code.to_owned(), reject.is_retryable);
+    let mut body = json::to_vec(&EnclaveRefusal { reason, code, retryable });
     body.push(b'\n');
     body.into()
 }

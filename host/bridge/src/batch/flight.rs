@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use protocol::{answer::EnclaveErrorResponse, ids::RequestHash, json};
 use tokio::time::Instant;
 use transport::http::{ExchangeError, SendError};
@@ -43,7 +43,7 @@ impl Flight {
         let sent = Instant::now();
         let body = Bytes::from([b"[", ready.batch.join(&b',').as_slice(), b"]"].concat());
         drop(ready.batch);
-        let (response, is_fresh) = self.deliver(body, sent).await;
+        let (response, is_fresh) = self.deliver(body, ready.nonce.as_ref(), sent).await;
         let timing =
             Timing { batch: sent.saturating_duration_since(ready.opened), enclave: sent.elapsed() };
         self.finish(outcome(response, timing), is_fresh);
@@ -54,12 +54,14 @@ impl Flight {
     async fn deliver(
         &self,
         body: Bytes,
+        nonce: Option<&HeaderValue>,
         sent: Instant,
     ) -> (Result<Response<Bytes>, LinkError>, bool) {
         let inner = &self.collector.0;
         let mut pause = FIRST_PAUSE;
         loop {
-            let sending = inner.link.send(Method::POST, "/requests", body.clone(), &inner.exchange);
+            let (body, limits) = (body.clone(), &inner.exchange);
+            let sending = inner.link.send_with(Method::POST, "/requests", nonce, body, limits);
             let response = sending.await;
             let may_come = match &response {
                 // A bridge before this one sent it; it runs, or it is done.

@@ -27,6 +27,7 @@ use http::{HeaderMap, StatusCode};
 use protocol::{
     committee::Committee,
     ids::{RequestHash, RequestId},
+    quorum::Quorum,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,14 @@ pub struct BatchLimits {
     pub pending_bytes_per_signer: usize,
     /// Bytes of all requests that wait for their quorum or are under way.
     pub pending_bytes: usize,
+}
+
+impl BatchLimits {
+    /// How many signers of a committee make a batch.
+    fn quorum(&self, committee: &Committee) -> Quorum {
+        let faults = committee.fault_bound();
+        if self.require_bft_quorum { Quorum::bft(faults) } else { Quorum::honest(faults) }
+    }
 }
 
 /// Collects signed requests into batches. Clones share them.
@@ -217,9 +226,8 @@ impl Collector {
 
     /// Ends the batch when its time is over, or the bridge's.
     fn start_clock(&self, hash: RequestHash, number: u64, committee: &Committee) {
-        let faults = committee.fault_bound();
-        let BatchLimits { quorum_timeout: within, require_bft_quorum, .. } = self.0.limits;
-        let want = if require_bft_quorum { faults.bft() } else { faults.quorum() };
+        let within = self.0.limits.quorum_timeout;
+        let want = self.0.limits.quorum(committee).get();
         let collector = self.clone();
         let clock = tokio::spawn(async move {
             tokio::select! {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crypto::sign::SignerKey;
-use protocol::{committee::Committee, ids::RequestHash};
+use http::HeaderValue;
+use protocol::{committee::Committee, ids::RequestHash, quorum::Voices};
 use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use super::{Answer, BatchLimits, Failure, results::Results, submission::Submission};
@@ -42,6 +43,8 @@ pub(super) enum Joined {
 pub(super) struct Ready {
     /// Signed requests in JSON, exactly as many as the quorum.
     pub(super) batch: Vec<Vec<u8>>,
+    /// The challenge that all of them came with, if there is one.
+    pub(super) nonce: Option<HeaderValue>,
     /// When the first of them came.
     pub(super) opened: Instant,
 }
@@ -225,13 +228,11 @@ impl State {
         committee: &Committee,
         limits: &BatchLimits,
     ) -> Option<Ready> {
-        let faults = committee.fault_bound();
-        let want = if limits.require_bft_quorum { faults.bft() } else { faults.quorum() };
+        let quorum = limits.quorum(committee);
         let Stage::Pending(pending) = &self.entries.get(hash)?.stage else { return None };
         // Whoever left the committee while the batch waited counts no more (W-42).
-        let is_member =
-            |request: &&Submission| committee.position(request.signer.as_bytes()).is_some();
-        if pending.requests.iter().filter(is_member).count() < want {
+        let signers = pending.requests.iter().map(|request| &request.signer);
+        if !Voices::of(committee.signers(), signers).reach(quorum) {
             return None;
         }
         let mut entry = self.entries.remove(hash)?;
@@ -242,10 +243,20 @@ impl State {
         if let Some(clock) = pending.clock {
             clock.abort();
         }
-        let members = pending.requests.into_iter().filter(|request| is_member(&request)).take(want);
-        let batch = members.map(|request| request.encoded).collect();
-        Some(Ready { batch, opened: pending.opened })
+        let mut voices = Voices::none(committee.signers());
+        let members = pending.requests.into_iter().filter(|request| voices.add(&request.signer));
+        let members: Vec<_> = members.take(quorum.get()).collect();
+        let nonce = common_nonce(&members);
+        let batch = members.into_iter().map(|request| request.encoded).collect();
+        Some(Ready { batch, nonce, opened: pending.opened })
     }
+}
+
+/// One answer is for all, so it answers the challenge that all sent. Where they differ it answers none,
+/// because no member's may stand above another's.
+fn common_nonce(batch: &[Submission]) -> Option<HeaderValue> {
+    let (first, others) = batch.split_first()?;
+    first.nonce.clone().filter(|_| others.iter().all(|other| other.nonce == first.nonce))
 }
 
 impl Entry {

@@ -1,6 +1,7 @@
 //! Room 1's last step: one signed request, believed to be of a member.
 
 use crypto::sign::{Domain, SignatureError, SignerKey, find_signer};
+use http::HeaderValue;
 use protocol::{
     committee::Committee,
     compute::SignedComputeRequest,
@@ -10,7 +11,10 @@ use protocol::{
 
 /// A signed request whose signature was not looked at.
 #[derive(Debug)]
-pub struct Unchecked(SignedComputeRequest);
+pub struct Unchecked {
+    request: SignedComputeRequest,
+    nonce: Option<HeaderValue>,
+}
 
 /// A request that a member signed.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(super) struct Submission {
     /// The request as it is sent on: written anew from what was read, so it holds nothing unread, and
     /// it takes the memory it is charged for.
     pub(super) encoded: Vec<u8>,
+    /// The challenge that came with it.
+    pub(super) nonce: Option<HeaderValue>,
 }
 
 /// Why a body is no member's request.
@@ -41,18 +47,25 @@ impl Unchecked {
     ///
     /// [`SubmissionError::Json`].
     pub fn decode(body: &[u8]) -> Result<Self, SubmissionError> {
-        json::from_slice(body).map(Self).map_err(SubmissionError::Json)
+        let request = json::from_slice(body).map_err(SubmissionError::Json)?;
+        Ok(Self { request, nonce: None })
+    }
+
+    /// The same with a challenge beside it.
+    #[must_use]
+    pub fn answering(self, nonce: Option<HeaderValue>) -> Self {
+        Self { nonce, ..self }
     }
 
     /// Finds who signed it. Costs at most one signature check per member.
     pub(super) fn check(self, committee: &Committee) -> Result<Submission, SubmissionError> {
-        let Self(request) = self;
+        let Self { request, nonce } = self;
         let hash = request.request.hash();
         let signature = request.signature.as_slice();
         let domain = Domain::ComputeRequest;
         let signer = *find_signer(committee.members(), domain, hash.as_bytes(), signature)
             .map_err(SubmissionError::Signature)?;
         let (request_id, encoded) = (request.request.request_id, json::to_vec(&request));
-        Ok(Submission { hash, request_id, signer, encoded })
+        Ok(Submission { hash, request_id, signer, encoded, nonce })
     }
 }

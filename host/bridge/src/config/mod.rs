@@ -231,8 +231,7 @@ fn enclave_config(keys: &mut Keys) -> Option<EnclaveConfig> {
 }
 
 fn batch(keys: &mut Keys) -> BatchLimits {
-    // Validators refuse a document older than five minutes; one minute is left for the way (W-59).
-    let oldest_ms = 240_000;
+    let oldest_ms = u64::try_from(limits::BATCH_AGE.as_millis()).unwrap_or(u64::MAX);
     let (small, large) = (MIB, MIB * 65_536);
     BatchLimits {
         quorum_timeout: keys.millis_or(
@@ -241,11 +240,7 @@ fn batch(keys: &mut Keys) -> BatchLimits {
             limits::BATCH_WINDOW,
         ),
         require_bft_quorum: keys.flag_or("batch.require_bft_quorum", false),
-        result_age: keys.millis_or(
-            "batch.result_age_ms",
-            (0, oldest_ms),
-            Duration::from_millis(oldest_ms),
-        ),
+        result_age: keys.millis_or("batch.result_age_ms", (0, oldest_ms), limits::BATCH_AGE),
         results_bytes: keys.number_or("batch.results_bytes", (0, large), MIB * 256),
         pending_per_signer: keys.number_or("batch.pending_per_signer", (1, 1_000_000), 256),
         pending_bytes_per_signer: keys.number_or(

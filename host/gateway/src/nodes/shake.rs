@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use crypto::sign::SignerKey;
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::link::{Challenge, CheckError, FRAME_BYTES};
+use protocol::{
+    limits::NODE_CHALLENGE_BYTES,
+    link::{Challenge, CheckError, FRAME_BYTES},
+};
 use rand_core::{OsRng, RngCore as _};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
@@ -84,7 +87,7 @@ pub(super) async fn shake(
     now: SystemTime,
 ) -> Result<(Socket, SignerKey), HandshakeError> {
     let mut socket = accept_async_with_config(stream, Some(limits(FRAME_BYTES))).await?;
-    let mut nonce = [0; 32];
+    let mut nonce = [0; NODE_CHALLENGE_BYTES];
     OsRng.try_fill_bytes(&mut nonce).map_err(|_error| HandshakeError::Random)?;
     let challenge = Challenge::new(&config.gateway_id, nonce, now);
     socket.send(Message::text(challenge.frame())).await?;

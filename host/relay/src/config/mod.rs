@@ -34,7 +34,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use host_config::Keys;
-use protocol::link::GATEWAY_ID_BYTES;
+use protocol::{
+    limits::{NODE_FRAME_BYTES, RELAY_CALL_TIMEOUT},
+    link::GATEWAY_ID_BYTES,
+};
 
 use crate::authorize::Quorum;
 
@@ -134,7 +137,8 @@ fn gateway(keys: &mut Keys) -> Option<Gateway> {
     let id = keys.text("gateway.id", "the gateway's id, 1 to 128 bytes", |text| {
         Some(text.to_owned()).filter(|id| (1..=GATEWAY_ID_BYTES).contains(&id.len()))
     });
-    let max_frame_bytes = keys.number_or("gateway.max_frame_bytes", (4_096, 64 << 20), 100_000);
+    let max_frame_bytes =
+        keys.number_or("gateway.max_frame_bytes", (4_096, 64 << 20), NODE_FRAME_BYTES);
     let silence = Duration::from_secs(50);
     let silence = keys.millis_or("gateway.silence_ms", (1_000, 3_600_000), silence);
     Some(Gateway { url: url?, id: id?, max_frame_bytes, silence })
@@ -142,8 +146,7 @@ fn gateway(keys: &mut Keys) -> Option<Gateway> {
 
 fn node(keys: &mut Keys) -> Option<Node> {
     let key_file = keys.path("node.key_file", "the path of the file with the node's seed");
-    let deadline = Duration::from_secs(25);
-    let deadline = keys.millis_or("node.deadline_ms", (100, 600_000), deadline);
+    let deadline = keys.millis_or("node.deadline_ms", (100, 600_000), RELAY_CALL_TIMEOUT);
     let max_in_flight = keys.number_or("node.max_in_flight", (1, 65_536), 256);
     let needs_bft = keys.flag_or("node.require_bft_quorum", false);
     Some(Node {

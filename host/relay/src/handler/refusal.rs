@@ -54,7 +54,8 @@ impl ServeError {
                 DecodeError::ArrayLength { .. }
                 | DecodeError::BytesAsNumbers { .. }
                 | DecodeError::Duplicate { .. }
-                | DecodeError::Folded { .. },
+                | DecodeError::Folded { .. }
+                | DecodeError::Null { .. },
             ) => (code::INTERNAL, INTERNAL.to_owned()),
             Self::Method(_) => (code::METHOD_NOT_FOUND, self.to_string()),
             Self::NoParams

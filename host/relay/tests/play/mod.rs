@@ -35,7 +35,10 @@ async fn ask(case: &Case, input: &case::Input, forge: &Forge) -> Answer {
             Ok(request) => request,
             Err(error) => return outcome::dropped(case, &error),
         },
-        _ => json::from_slice(frame).unwrap(),
+        _ => match json::from_slice(frame) {
+            Ok(request) => request,
+            Err(error) => return Answer::refused(&error),
+        },
     };
     let request = if input.is_passthrough() { forge.attest(request) } else { request };
     let (began, node) = (Instant::now(), node::Node::new(input, forge));

@@ -3,11 +3,9 @@
 //! A type's members are declared once, in a `wire!` block; the writer and the reader both come from
 //! that declaration, so no second place knows a member's name, order or encoding.
 //!
-//! The reader takes whatever a Go *encoder* of the type can emit: `null` for nil, missing and
-//! unknown members, any order, white space. It refuses what only Go's *decoder* tolerates, each
-//! with its own [`DecodeError`]: folded and repeated names, arrays of the wrong length, bytes as
-//! numbers, base64 that is not canonical, text that is not UTF-8. It builds the typed value while
-//! it reads, and what it builds takes at most [`EXPANSION`] bytes for each byte of text.
+//! The reader takes whatever a Go *encoder* of the type can emit and refuses what only Go's *decoder*
+//! tolerates, each with its own [`DecodeError`]; the table is in `json/read.rs`. It builds the typed
+//! value while it reads, and what it builds takes at most [`EXPANSION`] bytes for each byte of text.
 //!
 //! Nil and empty are told apart, because re-encoding must give the same bytes.
 
@@ -106,6 +104,12 @@ pub enum DecodeError {
     /// A number is no integer, or outside the range of its type.
     #[error("{member} is not an integer of its range")]
     Integer {
+        /// The member at fault.
+        member: &'static str,
+    },
+    /// A value is `null` whose type has no nil.
+    #[error("{member} is null")]
+    Null {
         /// The member at fault.
         member: &'static str,
     },

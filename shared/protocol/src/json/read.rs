@@ -1,5 +1,28 @@
 //! What the readers of all types share: the context that carries refusals, and the walk over the
 //! members of an object.
+//!
+//! # How lenient the readers are
+//!
+//! Decided here for every type of the protocol: whatever a Go *encoder* of the type can emit is read,
+//! of this version or another; what only Go's *decoder* tolerates is refused, each with its error.
+//!
+//! | Text | Read as, or refused with |
+//! |---|---|
+//! | members in any order, white space, escapes of any spelling | what they say |
+//! | a member that is not known | nothing: a newer encoder wrote it |
+//! | a member that is not there | its zero value: it was zero and left out, or an older encoder does not know it |
+//! | `null` for a list, a map, a byte string, a pointer, raw JSON | nil |
+//! | `null` for text, a number, a truth value, a time, an array, an object | [`DecodeError::Null`] |
+//! | a name in other letters | [`DecodeError::Folded`] |
+//! | a name twice | [`DecodeError::Duplicate`] |
+//! | an array that is shorter or longer than its type | [`DecodeError::ArrayLength`] |
+//! | bytes as a list of numbers | [`DecodeError::BytesAsNumbers`] |
+//! | base64 with line breaks, or bits behind the last byte | [`DecodeError::Base64`] |
+//! | text that is not UTF-8, half a surrogate pair | [`DecodeError::NotUtf8`], [`DecodeError::Surrogate`] |
+//!
+//! Two bounds are ours alone, because what is read here must be: [`EXPANSION`], which no encoder
+//! reaches, and [`super::TREE_DEPTH`] for values of no fixed form, which no peer comes near.
+//! `tests/vectors/deviations.toml` repeats the refusals with their reasons, file by file.
 
 use std::{cell::Cell, fmt, marker::PhantomData};
 
@@ -37,6 +60,8 @@ pub enum Refusal {
     Folded,
     /// Not an integer of the range.
     Integer,
+    /// `null` where the type has no nil.
+    Null,
     /// Not a time or duration.
     Time,
 }
@@ -79,7 +104,7 @@ impl Context {
                 Category::Data => DecodeError::Type { member },
                 Category::Io | Category::Syntax | Category::Eof => {
                     let (line, column) = (error.line(), error.column());
-                    if scan::ends_in_lone_surrogate(text, line, column) {
+                    if scan::stops_at_lone_surrogate(text, line, column) {
                         return DecodeError::Surrogate;
                     }
                     DecodeError::Syntax { line, column }
@@ -95,6 +120,7 @@ impl Context {
             Refusal::Expansion => DecodeError::Expansion,
             Refusal::Folded => DecodeError::Folded { member },
             Refusal::Integer => DecodeError::Integer { member },
+            Refusal::Null => DecodeError::Null { member },
             Refusal::Time => DecodeError::Time { member },
         }
     }
@@ -121,7 +147,7 @@ pub trait Fields: Default {
     ) -> Result<(), A::Error>;
 }
 
-/// Reads a struct: `null` is its zero value.
+/// Reads a struct.
 pub(crate) fn read_members<'de, T: Fields, D: Deserializer<'de>>(
     input: D,
     context: &Context,
@@ -142,7 +168,7 @@ impl<'de, T: Fields> Visitor<'de> for Members<'_, T> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
+        Err(self.context.refuse(Refusal::Null))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
@@ -221,12 +247,18 @@ impl Visitor<'_> for Name {
 /// Reads a value in the place where serde wants a seed.
 pub(crate) struct Seed<'c, T> {
     context: &'c Context,
+    cost: usize,
     value: PhantomData<T>,
 }
 
-impl<'c, T> Seed<'c, T> {
+impl<'c, T: Wire> Seed<'c, T> {
     pub(crate) fn new(context: &'c Context) -> Self {
-        Self { context, value: PhantomData }
+        Self { context, cost: 0, value: PhantomData }
+    }
+
+    /// Charges what an element of a list takes before it is read.
+    pub(crate) fn charging(context: &'c Context) -> Self {
+        Self { cost: T::cost(), ..Self::new(context) }
     }
 }
 
@@ -234,6 +266,7 @@ impl<'de, T: Wire> DeserializeSeed<'de> for Seed<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<T, D::Error> {
+        self.context.charge(self.cost)?;
         T::read(input, self.context)
     }
 }

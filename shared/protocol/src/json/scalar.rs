@@ -11,8 +11,8 @@ impl Wire for String {
         out.text(self);
     }
 
-    fn read<'de, D: Deserializer<'de>>(input: D, _context: &Context) -> Result<Self, D::Error> {
-        input.deserialize_any(TextVisitor)
+    fn read<'de, D: Deserializer<'de>>(input: D, context: &Context) -> Result<Self, D::Error> {
+        input.deserialize_any(TextVisitor(context))
     }
 
     fn is_empty(&self) -> bool {
@@ -20,9 +20,9 @@ impl Wire for String {
     }
 }
 
-struct TextVisitor;
+struct TextVisitor<'c>(&'c Context);
 
-impl Visitor<'_> for TextVisitor {
+impl Visitor<'_> for TextVisitor<'_> {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +30,7 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<String, E> {
-        Ok(String::new())
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
@@ -43,8 +43,8 @@ impl Wire for bool {
         out.boolean(*self);
     }
 
-    fn read<'de, D: Deserializer<'de>>(input: D, _context: &Context) -> Result<Self, D::Error> {
-        input.deserialize_any(BoolVisitor)
+    fn read<'de, D: Deserializer<'de>>(input: D, context: &Context) -> Result<Self, D::Error> {
+        input.deserialize_any(BoolVisitor(context))
     }
 
     fn is_empty(&self) -> bool {
@@ -52,9 +52,9 @@ impl Wire for bool {
     }
 }
 
-struct BoolVisitor;
+struct BoolVisitor<'c>(&'c Context);
 
-impl Visitor<'_> for BoolVisitor {
+impl Visitor<'_> for BoolVisitor<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +62,7 @@ impl Visitor<'_> for BoolVisitor {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
-        Ok(false)
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<bool, E> {
@@ -96,7 +96,7 @@ integer!(u8, u32, u64, i64);
 /// Reads integers as Go does: `1.0`, `1e2` and `-0` are none.
 struct IntegerVisitor<'c, T>(&'c Context, PhantomData<T>);
 
-impl<T: Default + TryFrom<u64> + TryFrom<i64>> Visitor<'_> for IntegerVisitor<'_, T> {
+impl<T: TryFrom<u64> + TryFrom<i64>> Visitor<'_> for IntegerVisitor<'_, T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,7 @@ impl<T: Default + TryFrom<u64> + TryFrom<i64>> Visitor<'_> for IntegerVisitor<'_
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<T, E> {
@@ -120,7 +120,7 @@ impl<T: Default + TryFrom<u64> + TryFrom<i64>> Visitor<'_> for IntegerVisitor<'_
     }
 }
 
-/// A list: `null` is read as empty; where nil and empty differ, the type is an option of a list.
+/// A list: nil is read as empty; where the two differ, the type is an option of a list.
 impl<T: Wire> Wire for Vec<T> {
     fn write(&self, out: &mut Writer) {
         out.list(self);
@@ -150,8 +150,7 @@ impl<'de, T: Wire> Visitor<'de> for ListVisitor<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Seed::<T>::new(self.0))? {
-            self.0.charge(T::cost())?;
+        while let Some(item) = items.next_element_seed(Seed::<T>::charging(self.0))? {
             list.push(item);
         }
         Ok(list)
@@ -243,8 +242,7 @@ impl<'de, T: Wire> Visitor<'de> for MapVisitor<'_, T> {
     }
 }
 
-/// An array of 32 bytes, written as a list of numbers. `null` is all zero; any other length than 32
-/// is refused, although Go's decoder fills up and cuts off.
+/// An array of 32 bytes, written as a list of numbers.
 impl Wire for [u8; 32] {
     fn write(&self, out: &mut Writer) {
         out.list(self);
@@ -265,14 +263,14 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<[u8; 32], E> {
-        Ok([0; 32])
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<[u8; 32], A::Error> {
         let mut array = [0; 32];
         for place in &mut array {
-            *place = match items.next_element_seed(Seed::<Byte>::new(self.0))? {
-                Some(Byte(byte)) => byte,
+            *place = match items.next_element_seed(Seed::<u8>::new(self.0))? {
+                Some(byte) => byte,
                 None => return Err(self.0.refuse(Refusal::ArrayLength(32))),
             };
         }
@@ -280,23 +278,6 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_> {
             return Err(self.0.refuse(Refusal::ArrayLength(32)));
         }
         Ok(array)
-    }
-}
-
-/// An element of an array of 32 bytes: unlike elsewhere, `null` is not a zero, because no encoder
-/// writes it there; it is a place without an element.
-struct Byte(u8);
-
-impl Wire for Byte {
-    fn write(&self, out: &mut Writer) {
-        self.0.write(out);
-    }
-
-    fn read<'de, D: Deserializer<'de>>(input: D, context: &Context) -> Result<Self, D::Error> {
-        match Option::<u8>::read(input, context)? {
-            Some(byte) => Ok(Self(byte)),
-            None => Err(context.refuse(Refusal::ArrayLength(32))),
-        }
     }
 }
 

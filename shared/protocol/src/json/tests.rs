@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    answer::{ExecuteResponse, PublicKeyResponse},
+    answer::{ExecuteResponse, PublicKeyResponse, UpdateConfigResponse},
     compute::{ComputeRequest, ForwardedComputeRequest, SignedComputeRequest},
     ids::RequestId,
     relay::{
@@ -10,6 +10,7 @@ use crate::{
         SecretsRequestParams, SecretsResult,
     },
     rpc,
+    settings::WorkflowSettings,
 };
 
 fn refused<T: Wire>(text: &str) -> DecodeError {
@@ -45,6 +46,8 @@ fn each_refusal_names_the_member_at_fault() {
     let member = "creationTimes";
     let time = r#"{"creationTimes":["now"]}"#;
     assert_eq!(refused::<PublicKeyResponse>(time), DecodeError::Time { member });
+    let member = "key";
+    assert_eq!(refused::<SecretIdentifier>(r#"{"key":null}"#), DecodeError::Null { member });
     // The innermost member is named.
     let nested = r#"{"enclave_config":{"signers":["!"]}}"#;
     let member = "signers";
@@ -69,12 +72,33 @@ fn texts_that_are_no_json_are_told_from_those_that_are_other_json() {
 #[test]
 fn half_a_surrogate_pair_is_told_from_other_bad_escapes() {
     type Id = SecretIdentifier;
-    for half in [r"\ud83d", r"\ude00", r"\ude00\ud83d", r"\ud83d\u0041", r"\uD83Dx"] {
+    for half in [
+        r"\ud83d",
+        r"\ude00",
+        r"\ude00\ud83d",
+        r"\ud83d\u0041",
+        r"\uD83Dx",
+        r"\ud83d\n",
+        r"\ud83d\ud83d\ude00",
+        r"\\\ude00",
+        r"\ud83d\ude00\ude00",
+    ] {
         for text in [format!("{{\"key\":\"{half}\"}}"), format!("{{\n\n\"key\":\"é{half}\"}}")] {
             assert_eq!(refused::<Id>(&text), DecodeError::Surrogate, "{text}");
         }
     }
-    for bad in [r"\u12", r"\u12G4", r"\x", r"\ud83d\ude00\q"] {
+    for bad in [
+        r"\u12",
+        r"\u12G4",
+        r"\x",
+        r"\ud83d\ude00\q",
+        // A backslash before a word, and an escape that is not finished.
+        r"\\ud83d\x",
+        r"\\\\ude00\x",
+        r"\\ude00\u12",
+        r"\ud83d\u12G4",
+        r"\ud83d\ude00\x",
+    ] {
         let text = format!("{{\"key\":\"{bad}\"}}");
         assert!(matches!(refused::<Id>(&text), DecodeError::Syntax { .. }), "{text}");
     }
@@ -113,7 +137,9 @@ fn a_short_text_cannot_ask_for_much_memory() {
         |item: &str| format!("{{\"responses\":[{}{item}]}}", format!("{item},").repeat(5000));
     type Results = Bundle<CapabilityResult>;
     assert_eq!(refused::<Results>(&list("{}")), DecodeError::Expansion);
-    assert_eq!(refused::<Results>(&list("null")), DecodeError::Expansion);
+    // The memory is asked for before the element is read.
+    let last = format!("{{\"responses\":[{}!", "{},".repeat(5000));
+    assert_eq!(refused::<Results>(&last), DecodeError::Expansion);
     // What the encoder writes for the smallest elements is taken.
     let written = r#"{"result":{},"signature":{"signer":null,"signature":null}}"#;
     assert_eq!(rewritten::<Results>(&list(written)), list(written));
@@ -130,7 +156,34 @@ fn nil_and_empty_are_two_things() {
         assert_eq!(rewritten::<EnclaveConfig>(text), text);
     }
     assert_eq!(rewritten::<EnclaveConfig>("{}"), nil);
-    assert_eq!(rewritten::<EnclaveConfig>(" null\n"), nil);
+}
+
+#[test]
+fn null_is_nil_and_nothing_else() {
+    // Lists, byte strings, maps, pointers and raw values may be nil.
+    let nil = r#"{"secrets":null,"enclave_config":null,"signed_compute_requests":null}"#;
+    assert_eq!(from_slice(nil.as_bytes()), Ok(SecretsRequestParams::default()));
+    let nil = r#"{"publicData":null,"ciphertexts":[null],"perNodeData":null}"#;
+    assert!(from_slice::<ForwardedComputeRequest>(nil.as_bytes()).is_ok());
+    assert!(from_slice::<rpc::Request>(br#"{"params":null}"#).is_ok());
+    assert_eq!(from_slice::<Option<Vec<SignedComputeRequest>>>(b"null"), Ok(None));
+    // What a Go encoder has no nil for is not.
+    let member = "value";
+    assert_eq!(refused::<EnclaveConfig>(" null\n"), DecodeError::Null { member });
+    let null = |member| DecodeError::Null { member };
+    assert_eq!(refused::<EnclaveConfig>(r#"{"t":null}"#), null("t"));
+    assert_eq!(refused::<SecretEntry>(r#"{"id":null}"#), null("id"));
+    assert_eq!(refused::<SecretEntry>(r#"{"encrypted_shares":[null]}"#), null("encrypted_shares"));
+    assert_eq!(refused::<SecretsRequestParams>(r#"{"secrets":[null]}"#), null("secrets"));
+    assert_eq!(refused::<SignedComputeRequest>(r#"{"requestID":null}"#), null("requestID"));
+    let nulls = format!("{{\"requestID\":[{}null]}}", "null,".repeat(31));
+    assert_eq!(refused::<SignedComputeRequest>(&nulls), null("requestID"));
+    let map = r#"{"perNodeData":{"a":null}}"#;
+    assert_eq!(refused::<ForwardedComputeRequest>(map), null("perNodeData"));
+    assert_eq!(refused::<PublicKeyResponse>(r#"{"creationTimes":[null]}"#), null("creationTimes"));
+    assert_eq!(refused::<UpdateConfigResponse>(r#"{"applied":null}"#), null("applied"));
+    let span = r#"{"executionTimeout":null}"#;
+    assert_eq!(refused::<WorkflowSettings>(span), null("executionTimeout"));
 }
 
 #[test]

@@ -142,6 +142,7 @@ impl<'de> de::DeserializeSeed<'de> for TreeVisitor<'_> {
     type Value = Tree;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Tree, D::Error> {
+        self.context.charge(Tree::cost())?;
         input.deserialize_any(self)
     }
 }
@@ -183,7 +184,6 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(self.below()?)? {
-            self.context.charge(Tree::cost())?;
             list.push(item);
         }
         Ok(Tree::List(list))
@@ -192,7 +192,7 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tree, A::Error> {
         let mut object = BTreeMap::new();
         while let Some(name) = members.next_key_seed(Seed::<String>::new(self.context))? {
-            self.context.charge(size_of::<(String, Tree)>())?;
+            self.context.charge(size_of::<String>())?;
             let value = members.next_value_seed(self.below()?)?;
             if object.insert(name, value).is_some() {
                 return Err(self.context.refuse(Refusal::Duplicate));
@@ -202,5 +202,6 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
     }
 }
 
-/// How deep values of no fixed form may nest. Metric details are two levels deep.
-pub const TREE_DEPTH: usize = 32;
+/// How deep values of no fixed form may nest. Metric details are two levels deep; what is refused is
+/// far beyond, and what is taken, with the members around it, is within what the reader below takes.
+pub const TREE_DEPTH: usize = 100;

@@ -67,10 +67,10 @@ macro_rules! message {
 
         impl $crate::messages::Described for $name {
             fn schema() -> &'static $crate::proto::Schema {
-                const SCHEMA: &$crate::proto::Schema = &$crate::proto::Schema {
-                    name: $full,
-                    size_bytes: size_of::<$name>(),
-                    fields: &[
+                static SCHEMA: $crate::proto::Schema = $crate::proto::Schema::new(
+                    $full,
+                    size_of::<$name>(),
+                    &[
                         $($crate::proto::Field {
                             number: $number,
                             name: stringify!($field),
@@ -84,8 +84,8 @@ macro_rules! message {
                             kind: field_kind!(($one_type) $($one_kind)*),
                         },)*)?
                     ],
-                };
-                SCHEMA
+                );
+                &SCHEMA
             }
         }
     };

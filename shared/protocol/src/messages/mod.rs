@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use crate::proto::{self, Schema, WireError};
 
 #[macro_use]
@@ -69,8 +71,8 @@ pub enum DecodeMessageError {
         /// The message that was expected.
         want: &'static str,
     },
-    /// The bytes are no such message, nest deeper than 100 messages, or would take far more memory
-    /// than they are long.
+    /// The bytes are no such message, nest deeper than [`proto::STRUCT_DEPTH`], or would take far
+    /// more memory than they are long.
     #[error("malformed {name}")]
     Malformed {
         /// The message that was expected.
@@ -84,12 +86,12 @@ pub enum DecodeMessageError {
 /// Encodes a message as the reference's deterministic encoder does.
 #[must_use]
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
-    let bytes = message.encode_to_vec();
-    if proto::is_derived_otherwise(M::schema()) {
-        // A value that nests deeper than anybody decodes keeps the derived order.
-        return proto::canonical(M::schema(), &bytes).unwrap_or(bytes);
+    if !M::schema().is_derived_otherwise() {
+        return message.encode_to_vec();
     }
-    bytes
+    // It may hold secrets.
+    let derived = Zeroizing::new(message.encode_to_vec());
+    proto::reordered(M::schema(), &derived)
 }
 
 /// Decodes a message; unknown fields are dropped.
@@ -101,8 +103,8 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 /// [`DecodeMessageError::Malformed`] if the bytes are no such message.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeMessageError> {
     let malformed = |source| DecodeMessageError::Malformed { name: M::NAME, source };
-    proto::check_density(M::schema(), bytes).map_err(malformed)?;
-    // What is left to refuse are wire types that differ from the schema's, and the depth of 100.
+    proto::check_struct(M::schema(), bytes).map_err(malformed)?;
+    // What is left to refuse are wire types that differ from the schema's, and groups that nest deep.
     M::decode(bytes).map_err(|_error| malformed(WireError::Malformed))
 }
 

@@ -3,10 +3,16 @@
 //! every level.
 
 /// Bytes in reverse order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Back(Vec<u8>);
 
 impl Back {
+    /// An empty buffer with room for so many bytes: what is written may be secret, and a buffer that
+    /// grows leaves a copy behind.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// How many bytes are written.
     pub(super) fn len(&self) -> usize {
         self.0.len()

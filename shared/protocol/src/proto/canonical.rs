@@ -1,6 +1,9 @@
 //! The deterministic encoding of a message whose bytes are given.
-
-use std::collections::BTreeMap;
+//!
+//! Fields are put in order by what points at them, never by copies. A field of two bytes, the shortest
+//! there is, takes 24 bytes in the list of its message and at most 32 more while a map or a message that is
+//! split is put together; the output is at most twice as long as the input. All of it stays below
+//! [`super::EXPANSION`] bytes for each byte of the message.
 
 use super::{
     Field, Kind, Label, Schema, WireError,
@@ -51,68 +54,128 @@ struct Rewrite {
 
 fn encode(schema: &Schema, message: &[u8], rewrite: Rewrite) -> Result<Vec<u8>, WireError> {
     check(schema, message)?;
-    let mut out = Back::default();
+    Ok(rewritten(schema, message, rewrite))
+}
+
+/// Re-encodes what the derived encoder wrote, in which there is nothing to check.
+pub(crate) fn reordered(schema: &Schema, derived: &[u8]) -> Vec<u8> {
+    rewritten(schema, derived, Rewrite::default())
+}
+
+fn rewritten(schema: &Schema, message: &[u8], rewrite: Rewrite) -> Vec<u8> {
+    // Keys of map entries that were left out are written, and negative numbers in ten bytes.
+    let room = message.len().saturating_add(message.len() / 2);
+    let mut out = Back::with_capacity(room);
     write_message(schema, &[message], rewrite, &mut out);
-    Ok(out.finish())
+    out.finish()
 }
 
 /// One value of a known field.
+#[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Where the field stands in the output.
-    rank: (bool, u32),
-    field: &'static Field,
-    value: Raw<'a>,
+    /// Its bytes with their tag: a value takes more room than the two bytes it may be read from.
+    entry: &'a [u8],
+    rank: Rank,
+}
+
+/// Where a field stands in the output: members of a `oneof` behind all others, then by number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u32);
+
+impl Rank {
+    fn of(field: &Field) -> Self {
+        let member = if matches!(field.label, Label::Oneof) { MEMBER } else { 0 };
+        Self(field.number | member)
+    }
+
+    fn is_member(self) -> bool {
+        self.0 & MEMBER != 0
+    }
+
+    fn number(self) -> u32 {
+        self.0 & !MEMBER
+    }
 }
 
 impl<'a> Known<'a> {
-    fn is_member(&self) -> bool {
-        self.rank.0
+    fn value(&self) -> Raw<'a> {
+        let mut rest = self.entry;
+        read::entry(&mut rest).ok().flatten().map_or(Raw::Foreign, |entry| entry.value)
     }
 
     fn bytes(&self) -> &'a [u8] {
-        as_bytes(self.value)
+        as_bytes(self.value())
     }
 }
 
 /// Writes the message whose bytes are the segments one after another: that is how protobuf merges.
 /// They were checked, so they can be read and nest no deeper than is allowed.
 fn write_message(schema: &Schema, segments: &[&[u8]], rewrite: Rewrite, out: &mut Back) {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for segment in segments {
-        let mut rest = *segment;
-        while let Ok(Some(entry)) = read::entry(&mut rest) {
-            match schema.field(entry.number).filter(|field| holds(field, entry.value)) {
-                Some(field) if rewrite.drop_field == Some(field.number) => {}
-                Some(field) => {
-                    let rank = (matches!(field.label, Label::Oneof), field.number);
-                    known.push(Known { rank, field, value: entry.value });
-                }
-                None if rewrite.drop_unknown => {}
-                None => unknown.push(entry.bytes),
-            }
-        }
-    }
+    let (mut known, unknown) = sort(schema, segments, rewrite);
     keep_last_member(&mut known);
-    known.sort_by_key(|value| value.rank);
+    if !known.is_sorted_by_key(|value| value.rank) {
+        known.sort_by_key(|value| value.rank);
+    }
     for bytes in unknown.iter().rev() {
         out.bytes(bytes);
     }
+    drop(unknown);
     let below = Rewrite { drop_field: None, ..rewrite };
     for values in known.chunk_by(|a, b| a.rank == b.rank).rev() {
-        if let Some(Known { field, .. }) = values.first() {
+        let field = values.first().and_then(|value| schema.field(value.rank.number()));
+        if let Some(field) = field {
             write_field(field, values, below, out);
         }
     }
 }
 
+/// Tells known fields from unknown ones, both in the order in which they came. They are counted
+/// before room is made for them, because a list that grows takes twice its room.
+fn sort<'a>(
+    schema: &Schema,
+    segments: &[&'a [u8]],
+    rewrite: Rewrite,
+) -> (Vec<Known<'a>>, Vec<&'a [u8]>) {
+    let rank = |entry: &read::Entry<'_>| {
+        schema.field(entry.number).filter(|field| holds(field, entry.value)).map(Rank::of)
+    };
+    let (mut knowns, mut unknowns) = (0_usize, 0_usize);
+    for entry in entries(segments) {
+        let count = if rank(&entry).is_some() { &mut knowns } else { &mut unknowns };
+        *count = count.saturating_add(1);
+    }
+    if rewrite.drop_unknown {
+        unknowns = 0;
+    }
+    let (mut known, mut unknown) = (Vec::with_capacity(knowns), Vec::with_capacity(unknowns));
+    for entry in entries(segments) {
+        match rank(&entry) {
+            Some(rank) if rewrite.drop_field == Some(rank.number()) => {}
+            Some(rank) => known.push(Known { entry: entry.bytes, rank }),
+            None if rewrite.drop_unknown => {}
+            None => unknown.push(entry.bytes),
+        }
+    }
+    (known, unknown)
+}
+
+/// The fields of all segments.
+fn entries<'a>(segments: &[&'a [u8]]) -> impl Iterator<Item = read::Entry<'a>> {
+    segments.iter().flat_map(|segment| {
+        let mut rest = *segment;
+        std::iter::from_fn(move || read::entry(&mut rest).ok().flatten())
+    })
+}
+
 /// Drops all members of the `oneof` but the last run of one member: what is merged into it.
 fn keep_last_member(known: &mut Vec<Known<'_>>) {
-    let last = known.iter().rfind(|value| value.is_member()).map(|value| value.rank);
-    let other = known.iter().rposition(|value| value.is_member() && Some(value.rank) != last);
+    let is_member = |value: &&Known<'_>| value.rank.is_member();
+    let last = known.iter().rfind(is_member).map(|value| value.rank);
+    let other = known.iter().rposition(|value| is_member(&value) && Some(value.rank) != last);
     let Some(other) = other else { return };
     let mut index = 0_usize;
     known.retain(|value| {
-        let keep = index > other || !value.is_member();
+        let keep = index > other || !value.rank.is_member();
         index = index.saturating_add(1);
         keep
     });
@@ -138,8 +201,8 @@ fn write_field(field: &Field, values: &[Known<'_>], rewrite: Rewrite, out: &mut 
         }
         (Label::Repeated, kind) => write_packed(number, kind, values, out),
         (label, kind) => {
-            if let Some(Known { value, .. }) = values.last() {
-                write_scalar(number, kind, *value, matches!(label, Label::Implicit), out);
+            if let Some(value) = values.last() {
+                write_scalar(number, kind, value.value(), matches!(label, Label::Implicit), out);
             }
         }
     }
@@ -184,30 +247,28 @@ fn write_bytes(number: u32, bytes: &[u8], out: &mut Back) {
     out.prefix(number, before);
 }
 
+/// Writes a list of numbers, whatever runs of it were packed.
 fn write_packed(number: u32, kind: Kind, values: &[Known<'_>], out: &mut Back) {
-    let mut numbers = Vec::new();
-    for value in values {
-        match value.value {
-            Raw::Varint(raw) => numbers.push(normal(kind, raw)),
-            Raw::Bytes(mut rest) => {
-                while let Ok(raw) = read::varint(&mut rest) {
-                    numbers.push(normal(kind, raw));
+    let before = out.len();
+    for value in values.iter().rev() {
+        match value.value() {
+            Raw::Varint(raw) => out.varint(normal(kind, raw)),
+            Raw::Bytes(mut run) => {
+                while let Some((raw, head)) = read::last_varint(run) {
+                    out.varint(normal(kind, raw));
+                    run = head;
                 }
             }
             Raw::Fixed64(_) | Raw::Foreign => {}
         }
     }
-    if !numbers.is_empty() {
-        let before = out.len();
-        for value in numbers.into_iter().rev() {
-            out.varint(value);
-        }
+    if out.len() > before {
         out.prefix(number, before);
     }
 }
 
 /// A map's key, in the order in which entries are written.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key<'a> {
     Number(i64),
     Text(&'a [u8]),
@@ -222,26 +283,20 @@ fn write_map(
     out: &mut Back,
 ) {
     let [key_field, value_field] = entry_fields(key_kind, value_kind);
-    let mut entries = BTreeMap::new();
-    for value in values {
-        let (mut key, mut parts) = (None, Vec::new());
-        let mut rest = value.bytes();
-        while let Ok(Some(entry)) = read::entry(&mut rest) {
-            if entry.number == key_field.number && holds(&key_field, entry.value) {
-                key = Some(entry.value);
-            } else if entry.number == value_field.number && holds(&value_field, entry.value) {
-                parts.push(entry.value);
-            }
-        }
-        entries.insert(map_key(key_kind, key), parts);
+    let mut sorted = Vec::with_capacity(values.len());
+    for (position, value) in values.iter().enumerate() {
+        sorted.push((map_key(key_kind, parts(value.bytes(), key_field).last()), position));
     }
-    for (key, parts) in entries.iter().rev() {
+    sorted.sort_unstable();
+    let last_of_key = sorted.chunk_by(|a, b| a.0 == b.0).rev().filter_map(|equal| equal.last());
+    for (key, position) in last_of_key {
+        let Some(entry) = values.get(*position).map(Known::bytes) else { continue };
         let before = out.len();
         if let Kind::Message(schema) = value_kind {
-            let segments: Vec<&[u8]> = parts.iter().copied().map(as_bytes).collect();
+            let segments: Vec<&[u8]> = parts(entry, value_field).map(as_bytes).collect();
             write_submessage(value_field.number, schema(), &segments, rewrite, out);
         } else {
-            let value = parts.last().copied().unwrap_or_else(|| zero(value_kind));
+            let value = parts(entry, value_field).last().unwrap_or_else(|| zero(value_kind));
             write_scalar(value_field.number, value_kind, value, false, out);
         }
         match key {
@@ -253,6 +308,14 @@ fn write_map(
         }
         out.prefix(number, before);
     }
+}
+
+/// The values of one field of a map's entry.
+fn parts(mut entry: &[u8], field: Field) -> impl Iterator<Item = Raw<'_>> {
+    let next = move || read::entry(&mut entry).ok().flatten();
+    let of_field =
+        move |part: &read::Entry<'_>| part.number == field.number && holds(&field, part.value);
+    std::iter::from_fn(next).filter(of_field).map(|part| part.value)
 }
 
 fn as_bytes(value: Raw<'_>) -> &[u8] {
@@ -296,3 +359,9 @@ fn normal(kind: Kind, raw: u64) -> u64 {
         }
     }
 }
+
+/// What the head of this file says a field takes.
+const _: () = assert!(size_of::<Known<'_>>() <= 24 && size_of::<(Key<'_>, usize)>() <= 32);
+
+/// Set in the rank of a member of a `oneof`; numbers have 29 bits.
+const MEMBER: u32 = 1 << 31;

@@ -1,39 +1,40 @@
 //! Whether bytes are a message: one walk in the order of the bytes, before anything is built.
 
 use super::{
-    DEPTH, EXPANSION, Field, Kind, Label, Schema, WireError,
+    DEPTH, EXPANSION, Field, Kind, Label, STRUCT_DEPTH, Schema, WireError,
     read::{self, Raw},
 };
 
-/// Reads a whole message and everything inside it, also what later fields replace.
+/// Reads a whole message and everything inside it, also what later fields replace. Takes no memory.
 ///
 /// # Errors
 ///
 /// The first [`WireError`] met, reading from the start.
 pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
-    Walk { left_bytes: usize::MAX }.message(schema, message, 0)
+    Walk { left_bytes: None, depth_limit: DEPTH }.message(schema, message, 0)
 }
 
-/// The same, and counts what the elements of lists and maps will take once they are structs.
+/// The same for a message that is to become a struct: it may nest no deeper than [`STRUCT_DEPTH`],
+/// and what the elements of its lists and maps will take is counted.
 ///
 /// # Errors
 ///
 /// The first [`WireError`] met, reading from the start.
-pub fn check_density(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
+pub fn check_struct(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
     let left_bytes = message.len().saturating_mul(EXPANSION).saturating_add(FREE_BYTES);
-    Walk { left_bytes }.message(schema, message, 0)
+    let left_bytes = Some(left_bytes);
+    Walk { left_bytes, depth_limit: STRUCT_DEPTH }.message(schema, message, 0)
 }
 
-/// One walk, with the memory that its elements may still take.
+/// One walk, with the memory that its elements may still take if it is counted.
 struct Walk {
-    left_bytes: usize,
+    left_bytes: Option<usize>,
+    depth_limit: usize,
 }
 
 impl Walk {
     fn message(&mut self, schema: &Schema, message: &[u8], depth: usize) -> Result<(), WireError> {
-        if depth > DEPTH {
-            return Err(WireError::Depth);
-        }
+        self.enter(depth)?;
         let mut rest = message;
         while let Some(entry) = read::entry(&mut rest)? {
             let field = schema.field(entry.number).filter(|field| holds(field, entry.value));
@@ -42,6 +43,11 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    fn enter(&self, depth: usize) -> Result<(), WireError> {
+        let limit = self.depth_limit;
+        if depth > limit { Err(WireError::Depth { limit }) } else { Ok(()) }
     }
 
     fn value(&mut self, field: &Field, value: Raw<'_>, depth: usize) -> Result<(), WireError> {
@@ -67,18 +73,21 @@ impl Walk {
     }
 
     fn entry(&mut self, fields: &[Field; 2], entry: &[u8], depth: usize) -> Result<(), WireError> {
+        self.enter(depth)?;
         let mut rest = entry;
         while let Some(part) = read::entry(&mut rest)? {
             let field = fields.iter().find(|field| field.number == part.number);
             if let Some(field) = field.filter(|field| holds(field, part.value)) {
-                self.value(field, part.value, depth)?;
+                self.value(field, part.value, depth.saturating_add(1))?;
             }
         }
         Ok(())
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), WireError> {
-        self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or(WireError::Expansion)?;
+        if let Some(left) = &mut self.left_bytes {
+            *left = left.checked_sub(bytes).ok_or(WireError::Expansion)?;
+        }
         Ok(())
     }
 }

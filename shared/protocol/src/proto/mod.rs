@@ -11,17 +11,22 @@ mod check;
 mod read;
 mod schema;
 
+pub(crate) use canonical::reordered;
 pub use canonical::{canonical, canonical_known, canonical_without};
-pub use check::{check, check_density};
+pub use check::{check, check_struct};
 pub use read::WireError;
-pub(crate) use schema::is_derived_otherwise;
 pub use schema::{Field, Kind, Label, Schema};
 
-/// How deep messages may nest. A list in a list nests two messages, a map in a map three; the
-/// reference allows 10,000, which would take more stack than a thread has.
+/// How deep messages and map entries may nest in bytes. A list in a list nests two, a map in a map
+/// three; the reference allows 10,000, which would take more stack than a thread has. Results of
+/// workflows are passed on as bytes, so they may nest deeper than what anybody here looks into.
 pub const DEPTH: usize = 200;
 
-/// How many bytes of lists and maps a byte of a message may ask for. The densest that workflows have
+/// How deep they may nest in what becomes a struct: the derived decoder's own limit, said in words.
+pub const STRUCT_DEPTH: usize = 100;
+
+/// How many bytes of memory a byte of a message may ask for: for the elements of lists and maps where
+/// it becomes a struct, and for everything where it is put in order. The densest that workflows have
 /// reason to send, a list of nulls at two bytes each, takes 28.
 pub const EXPANSION: usize = 32;
 

@@ -11,9 +11,12 @@ pub enum WireError {
     /// A text is not UTF-8.
     #[error("string field contains invalid UTF-8")]
     NotUtf8,
-    /// Messages or groups nest too deep.
-    #[error("messages nest deeper than {DEPTH} levels")]
-    Depth,
+    /// Messages, map entries or groups nest too deep.
+    #[error("messages nest deeper than {limit} levels")]
+    Depth {
+        /// The depth that is allowed.
+        limit: usize,
+    },
     /// The structs would take far more memory than the bytes.
     #[error("takes more than {EXPANSION} bytes for each byte")]
     Expansion,
@@ -82,6 +85,15 @@ pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, WireError> {
     Err(WireError::Malformed)
 }
 
+/// Takes the last number off a run of numbers that was checked; gives what is in front of it, too.
+pub(super) fn last_varint(run: &[u8]) -> Option<(u64, &[u8])> {
+    let (_last, front) = run.split_last()?;
+    let ends = |byte: &u8| byte & 0x80 == 0;
+    let start = front.iter().rposition(ends).map_or(0, |end| end.saturating_add(1));
+    let (head, mut number) = run.split_at_checked(start)?;
+    Some((varint(&mut number).ok()?, head))
+}
+
 fn tag(rest: &mut &[u8]) -> Result<(u32, u8), WireError> {
     let tag = varint(rest)?;
     let number = u32::try_from(tag >> 3).map_err(|_range| WireError::Malformed)?;
@@ -115,7 +127,7 @@ fn skip_group(number: u32, rest: &mut &[u8]) -> Result<(), WireError> {
             FIXED64 => drop(array::<8>(rest)?),
             BYTES => drop(bytes(rest)?),
             FIXED32 => drop(array::<4>(rest)?),
-            START_GROUP if open.len() >= DEPTH => return Err(WireError::Depth),
+            START_GROUP if open.len() >= DEPTH => return Err(WireError::Depth { limit: DEPTH }),
             START_GROUP => open.push(number),
             END_GROUP if *innermost == number => drop(open.pop()),
             _ => return Err(WireError::Malformed),

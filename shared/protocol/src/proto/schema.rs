@@ -1,5 +1,7 @@
 //! What the fields of a message are: enough to read, order and write its bytes.
 
+use std::sync::OnceLock;
+
 /// A message type: its full name and its fields.
 #[derive(Debug)]
 pub struct Schema {
@@ -9,6 +11,7 @@ pub struct Schema {
     pub size_bytes: usize,
     /// The fields, in declaration order.
     pub fields: &'static [Field],
+    derived_otherwise: OnceLock<bool>,
 }
 
 /// One field of a message.
@@ -65,36 +68,63 @@ pub enum Kind {
 }
 
 impl Schema {
+    /// A message type. Keep it in a `static`: it remembers what was found out about it.
+    #[must_use]
+    pub const fn new(name: &'static str, size_bytes: usize, fields: &'static [Field]) -> Self {
+        Self { name, size_bytes, fields, derived_otherwise: OnceLock::new() }
+    }
+
     /// The field with this number.
     #[must_use]
     pub fn field(&self, number: u32) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.number == number)
     }
+
+    /// Whether the derived encoder writes a message of this type otherwise than the deterministic
+    /// one: it leaves defaults out of map entries, and puts the member of a `oneof` among the other
+    /// fields.
+    pub(crate) fn is_derived_otherwise(&'static self) -> bool {
+        *self.derived_otherwise.get_or_init(|| {
+            let mut seen: Vec<&Self> = Vec::new();
+            let mut open = vec![self];
+            while let Some(schema) = open.pop() {
+                if seen.iter().any(|known| std::ptr::eq(*known, schema)) {
+                    continue;
+                }
+                seen.push(schema);
+                if schema.is_itself_derived_otherwise() {
+                    return true;
+                }
+                open.extend(schema.fields.iter().filter_map(Field::message));
+            }
+            false
+        })
+    }
+
+    fn is_itself_derived_otherwise(&self) -> bool {
+        let is_member = |field: &&Field| matches!(field.label, Label::Oneof);
+        let first = self.fields.iter().filter(is_member).map(|field| field.number).min();
+        let others = self.fields.iter().filter(|field| !is_member(field));
+        let last = others.map(|field| field.number).max();
+        let has_map = self.fields.iter().any(|field| matches!(field.label, Label::Map(_)));
+        has_map || first.is_some_and(|first| last > Some(first))
+    }
 }
 
-/// Whether the derived encoder writes a message of this type otherwise than the deterministic one:
-/// it leaves defaults out of map entries, and puts the member of a `oneof` among the other fields.
-pub(crate) fn is_derived_otherwise(schema: &'static Schema) -> bool {
-    let mut seen: Vec<&Schema> = Vec::new();
-    let mut open = vec![schema];
-    while let Some(schema) = open.pop() {
-        if seen.iter().any(|known| std::ptr::eq(*known, schema)) {
-            continue;
-        }
-        seen.push(schema);
-        let is_member = |field: &&Field| matches!(field.label, Label::Oneof);
-        let first = schema.fields.iter().filter(is_member).map(|field| field.number).min();
-        let last =
-            schema.fields.iter().filter(|field| !is_member(field)).map(|field| field.number).max();
-        let has_map = schema.fields.iter().any(|field| matches!(field.label, Label::Map(_)));
-        if has_map || first.is_some_and(|first| last > Some(first)) {
-            return true;
-        }
-        for field in schema.fields {
-            if let Kind::Message(inner) = field.kind {
-                open.push(inner());
-            }
+impl Field {
+    /// The type of its values, if they are messages.
+    fn message(&self) -> Option<&'static Schema> {
+        match self.kind {
+            Kind::Message(schema) => Some(schema()),
+            Kind::Bool
+            | Kind::Bytes
+            | Kind::Double
+            | Kind::Enum
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Text
+            | Kind::Uint32
+            | Kind::Uint64 => None,
         }
     }
-    false
 }

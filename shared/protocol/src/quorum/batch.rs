@@ -1,11 +1,14 @@
 //! Compute requests in the enclave: strict, because honest hosts send nothing else
 //! (enclave-and-host 2.7, checks 4 to 7).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crypto::sign::{Domain, Signature, SignatureError, payload};
 
-use super::{Agreed, checks::Members};
+use super::{
+    Agreed, Quorum, Voices,
+    checks::{Budget, Exhausted},
+};
 use crate::{
     committee::Committee,
     compute::{ComputeRequest, SignedComputeRequest},
@@ -64,6 +67,12 @@ pub enum BatchError {
         /// What is wrong with the signature.
         reason: SignatureError,
     },
+    /// More signatures than a batch has reason to hold: some member signs one request again and again.
+    #[error("signatures of the request batch take more than {limit} checks")]
+    TooMany {
+        /// The checks that one batch may cost.
+        limit: usize,
+    },
     /// Fewer than F + 1 distinct signers.
     #[error("not enough requests by unique signers to reach quorum, got {got}, need {want}")]
     TooFew {
@@ -77,6 +86,9 @@ pub enum BatchError {
 /// Reduces a batch to the one request it agrees on: every element must be that request, signed by a
 /// member, and F + 1 distinct members must have signed.
 ///
+/// A signature that occurs again costs no check; all together cost no more than a fixed number for
+/// each member.
+///
 /// # Errors
 ///
 /// The first [`BatchError`] met, reading the batch in order; of one element the request is looked at
@@ -85,14 +97,21 @@ pub fn unanimous(
     batch: Vec<SignedComputeRequest>,
     committee: &Committee,
 ) -> Result<Agreed<Batch>, BatchError> {
+    within(batch, committee, Budget::of(committee.signers()))
+}
+
+pub(super) fn within(
+    batch: Vec<SignedComputeRequest>,
+    committee: &Committee,
+    mut budget: Budget<'_>,
+) -> Result<Agreed<Batch>, BatchError> {
     let mut requests = batch.into_iter();
     let first = requests.next().ok_or(BatchError::Empty)?;
     let others: Vec<_> = requests.collect();
     let want = first.request.hash();
     let payload = payload(Domain::ComputeRequest, want.as_bytes());
-    let mut voices = Members::none(committee);
-    // A signature that is there twice is checked once.
-    let mut known = HashMap::new();
+    let signers = committee.signers();
+    let (mut voices, mut known) = (Voices::none(signers), HashSet::new());
     for (index, signed) in std::iter::once(&first).chain(&others).enumerate() {
         let have = signed.request.hash_beside(&first.request, want);
         if have != want {
@@ -100,14 +119,18 @@ pub fn unanimous(
         }
         let unsigned = |reason| BatchError::Unsigned { index, reason };
         let signature = Signature::from_slice(signed.signature.as_slice()).map_err(unsigned)?;
-        if known.insert(*signature.as_bytes(), ()).is_none() {
-            let member = voices.find_signer(&payload, &signature);
-            voices.insert(member.ok_or(unsigned(SignatureError::NotAllowed))?);
+        if known.insert(*signature.as_bytes()) {
+            // Each member signs once, so in an honest batch it is one that is not counted yet.
+            let counted = (0..signers.keys().len()).filter(|position| voices.contains(*position));
+            let found = budget.find(voices.missing().chain(counted), &payload, &signature);
+            let limit = budget.limit;
+            let signer = found.map_err(|Exhausted| BatchError::TooMany { limit })?;
+            voices.insert(signer.ok_or(unsigned(SignatureError::NotAllowed))?);
         }
     }
-    let (got, want_signers) = (voices.len(), committee.fault_bound().quorum());
-    if got < want_signers {
-        return Err(BatchError::TooFew { got, want: want_signers });
+    let quorum = Quorum::honest(committee.fault_bound());
+    if !voices.reach(quorum) {
+        return Err(BatchError::TooFew { got: voices.count(), want: quorum.get() });
     }
     Ok(Agreed { value: Batch { first, others, hash: want }, signers: voices.keys() })
 }

@@ -1,79 +1,123 @@
-//! Who signed: distinct members, found with few checks.
+//! Who made a signature, found with few checks.
 
-use crypto::sign::{Signature, SignerKey};
+use std::collections::HashMap;
 
-use crate::{committee::Committee, limits};
+use crypto::sign::{Signature, SignatureError};
 
-/// Distinct members of a committee.
-#[derive(Clone, Debug)]
-pub(super) struct Members<'c> {
-    committee: &'c Committee,
-    present: Vec<bool>,
-}
+use crate::{committee::SignerSet, limits};
 
-impl<'c> Members<'c> {
-    pub(super) fn none(committee: &'c Committee) -> Self {
-        Self { committee, present: vec![false; committee.members().len()] }
-    }
-
-    pub(super) fn insert(&mut self, position: usize) {
-        if let Some(present) = self.present.get_mut(position) {
-            *present = true;
-        }
-    }
-
-    pub(super) fn contains(&self, position: usize) -> bool {
-        self.present.get(position).is_some_and(|present| *present)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.present.iter().filter(|present| **present).count()
-    }
-
-    pub(super) fn keys(&self) -> Vec<SignerKey> {
-        let members = self.committee.members().iter().zip(&self.present);
-        members.filter(|(_key, present)| **present).map(|(key, _)| *key).collect()
-    }
-
-    /// The member that made a signature. Members that are not among these yet are tried first: each
-    /// signs once, so in an honest list it is one of them.
-    pub(super) fn find_signer(&self, payload: &[u8], signature: &Signature) -> Option<usize> {
-        let positions = 0..self.present.len();
-        let (counted, fresh): (Vec<_>, Vec<_>) = positions.partition(|p| self.contains(*p));
-        let signed = |p: &usize| self.committee.signed(*p, payload, signature);
-        fresh.into_iter().chain(counted).find(signed)
-    }
-}
-
-/// The signature checks that are left for one bundle.
+/// The signature checks that are left for one answer or batch.
 #[derive(Debug)]
-pub(super) struct Budget<'c> {
-    committee: &'c Committee,
+pub(super) struct Budget<'s> {
+    signers: &'s SignerSet,
     left: usize,
+    /// The checks that there were at the beginning.
+    pub(super) limit: usize,
 }
 
-impl<'c> Budget<'c> {
-    pub(super) fn of(committee: &'c Committee) -> Self {
-        let left = committee.members().len().saturating_mul(limits::CHECKS_PER_MEMBER);
-        Self { committee, left }
+impl<'s> Budget<'s> {
+    /// So many that every signature of an honest list can be tried with every key, and as many for
+    /// each signer as noise may cost.
+    pub(super) fn of(signers: &'s SignerSet) -> Self {
+        let members = signers.keys().len();
+        Self::with(signers, members.saturating_mul(members.max(limits::CHECKS_PER_MEMBER)))
     }
 
-    /// The member that made a signature: the claimed one is tried first, then, if wanted, all others.
-    pub(super) fn find_signer(
+    pub(super) fn with(signers: &'s SignerSet, limit: usize) -> Self {
+        Self { signers, left: limit, limit }
+    }
+
+    /// Whether the signer at this position signed this payload.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] once no check is left.
+    pub(super) fn check(
         &mut self,
+        position: usize,
         payload: &[u8],
         signature: &Signature,
-        claimed: Option<usize>,
-        try_others: bool,
+    ) -> Result<bool, Exhausted> {
+        self.left = self.left.checked_sub(1).ok_or(Exhausted)?;
+        Ok(self.signers.signed(position, payload, signature))
+    }
+
+    /// The first of these positions whose signer signed this payload.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] once no check is left.
+    pub(super) fn find(
+        &mut self,
+        positions: impl IntoIterator<Item = usize>,
+        payload: &[u8],
+        signature: &Signature,
+    ) -> Result<Option<usize>, Exhausted> {
+        for position in positions {
+            if self.check(position, payload, signature)? {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// No check is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exhausted;
+
+/// What is known of the signatures over a number of payloads: each pair of payload and signature is
+/// checked with each key once, however often it occurs.
+#[derive(Debug)]
+pub(super) struct Signatures<'s> {
+    budget: Budget<'s>,
+    known: HashMap<(usize, [u8; 64]), Attempt>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    signer: Option<usize>,
+    /// By position, whether that key was tried.
+    tried: Vec<bool>,
+}
+
+impl<'s> Signatures<'s> {
+    pub(super) fn of(signers: &'s SignerSet) -> Self {
+        Self { budget: Budget::of(signers), known: HashMap::new() }
+    }
+
+    /// The member that made the signature over the payload with this number, as far as these
+    /// positions and earlier questions tell. Without checks left, nobody did.
+    pub(super) fn signer(
+        &mut self,
+        number: usize,
+        payload: &[u8],
+        signature: &Signature,
+        positions: impl IntoIterator<Item = usize>,
     ) -> Option<usize> {
-        let others = (0..self.committee.members().len()).filter(|p| Some(*p) != claimed);
-        let others = others.take(if try_others { usize::MAX } else { 0 });
-        for position in claimed.into_iter().chain(others) {
-            self.left = self.left.checked_sub(1)?;
-            if self.committee.signed(position, payload, signature) {
-                return Some(position);
+        let key = (number, *signature.as_bytes());
+        if self.budget.left == 0 {
+            return self.known.get(&key)?.signer;
+        }
+        let members = self.budget.signers.keys().len();
+        let unknown = || Attempt { signer: None, tried: vec![false; members] };
+        let attempt = self.known.entry(key).or_insert_with(unknown);
+        if attempt.signer.is_some() {
+            return attempt.signer;
+        }
+        for position in positions {
+            let Some(tried) = attempt.tried.get_mut(position).filter(|tried| !**tried) else {
+                continue;
+            };
+            *tried = true;
+            if self.budget.check(position, payload, signature).ok()? {
+                attempt.signer = Some(position);
+                return attempt.signer;
             }
         }
         None
     }
 }
+
+/// Who signed an entry, or why nobody did.
+pub(super) type Outcome = Result<usize, SignatureError>;

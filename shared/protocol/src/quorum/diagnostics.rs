@@ -6,8 +6,9 @@ use std::fmt::{self, Write as _};
 use crypto::sign::{SignatureError, SignerKey};
 
 use super::{
+    Quorum,
     report::TRUNCATED,
-    select::{Entry, Form},
+    select::{Form, Group},
 };
 use crate::{ids::ResultHash, limits, relay::HashResultError};
 
@@ -63,34 +64,51 @@ impl fmt::Display for NoQuorum {
     }
 }
 
-/// A list that stops growing at its limit.
+/// A list that is cut at its limit while it grows; a character that the cut would split goes with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Excerpt(String);
+struct Excerpt {
+    text: String,
+    is_cut: bool,
+}
 
 impl Excerpt {
-    fn is_full(&self) -> bool {
-        self.0.len() > limits::DIAGNOSTIC_LIST_BYTES
+    fn push(&mut self, item: &str) {
+        if !self.text.is_empty() {
+            self.append(" ");
+        }
+        self.append(item);
     }
 
-    fn push(&mut self, item: &str) {
-        if !self.0.is_empty() {
-            self.0.push(' ');
+    fn append(&mut self, text: &str) {
+        if self.is_cut {
+            return;
         }
-        self.0.push_str(item);
+        let room = limits::DIAGNOSTIC_LIST_BYTES.saturating_sub(self.text.len());
+        let end = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        self.text.push_str(end.and_then(|end| text.get(..end)).unwrap_or_default());
+        self.is_cut = text.len() > room;
     }
 }
 
 impl fmt::Display for Excerpt {
-    /// Cuts at the limit; a character that the cut would split goes with it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limit = limits::DIAGNOSTIC_LIST_BYTES;
-        if self.0.len() <= limit {
-            return f.write_str(&self.0);
-        }
-        let end = (0..=limit).rev().find(|end| self.0.is_char_boundary(*end)).unwrap_or(0);
-        f.write_str(self.0.get(..end).unwrap_or_default())?;
-        f.write_str(TRUNCATED)
+        f.write_str(&self.text)?;
+        f.write_str(if self.is_cut { TRUNCATED } else { "" })
     }
+}
+
+/// What is said about one entry.
+pub(super) struct Line<'a> {
+    /// Its position in the bundle, from 0.
+    pub(super) index: usize,
+    /// The hash of its result.
+    pub(super) hash: ResultHash,
+    /// What its result is grouped by.
+    pub(super) group: Group,
+    /// The claimed key, as it came.
+    pub(super) claimed: &'a [u8],
+    /// Who signed it.
+    pub(super) outcome: Result<Option<&'a SignerKey>, SignatureError>,
 }
 
 /// A [`NoQuorum`] under construction.
@@ -98,9 +116,9 @@ impl fmt::Display for Excerpt {
 pub(super) struct Report(Box<NoQuorum>);
 
 impl Report {
-    pub(super) fn new(required: usize, raw: usize) -> Self {
+    pub(super) fn new(quorum: Quorum, raw: usize) -> Self {
         Self(Box::new(NoQuorum {
-            required,
+            required: quorum.get(),
             raw,
             hashable: 0,
             valid: 0,
@@ -111,34 +129,29 @@ impl Report {
     }
 
     /// Counts an entry; it is described only while there is room.
-    pub(super) fn entry(
-        &mut self,
-        index: usize,
-        entry: &Entry<'_>,
-        outcome: Result<Option<&SignerKey>, SignatureError>,
-        describe: impl FnOnce() -> String,
-    ) {
+    pub(super) fn entry(&mut self, line: &Line<'_>, describe: impl FnOnce() -> String) {
         let report = &mut *self.0;
         report.hashable = report.hashable.saturating_add(1);
-        let counter = if outcome.is_ok() { &mut report.valid } else { &mut report.invalid };
+        let counter = if line.outcome.is_ok() { &mut report.valid } else { &mut report.invalid };
         *counter = counter.saturating_add(1);
         let [entries, _skipped] = &mut report.lists;
-        if entries.is_full() {
+        if entries.is_cut {
             return;
         }
-        let (group, hash) = (short(entry.group.hash), short(entry.hash));
-        let mut item = format!("[idx={index} group={group} sigHash={hash} ");
+        let Line { index, hash, group, claimed, outcome } = line;
+        let (short_group, hash) = (short(group.hash), short(*hash));
+        let mut item = format!("[idx={index} group={short_group} sigHash={hash} ");
         let _infallible = match outcome {
             Ok(signer) => {
                 let key = signer.map_or(&[][..], |signer| signer.as_bytes().as_slice());
                 write!(item, "signature=valid signer={}", head(key))
             }
             Err(error) => {
-                write!(item, "signature=invalid({error}) claimedSigner={}", head(entry.claimed))
+                write!(item, "signature=invalid({error}) claimedSigner={}", head(claimed))
             }
         };
         let _infallible = write!(item, " {}", describe());
-        let _infallible = match entry.group.form {
+        let _infallible = match group.form {
             Form::Exact => Ok(()),
             Form::Failed(error) => write!(item, " canonical=failed({error})"),
             Form::ReportWithoutSignatures => item.write_str(" canonical=reportSigsExcluded"),
@@ -155,7 +168,7 @@ impl Report {
         describe: impl FnOnce() -> String,
     ) {
         let [_entries, skipped] = &mut self.0.lists;
-        if !skipped.is_full() {
+        if !skipped.is_cut {
             skipped.push(&format!("[idx={index} unhashable={error} {}]", describe()));
         }
     }

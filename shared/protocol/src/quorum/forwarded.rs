@@ -3,12 +3,9 @@
 
 use crypto::sign::{Domain, Signature, payload};
 
-use super::{
-    Agreed,
-    checks::{Budget, Members},
-};
+use super::{Agreed, Quorum, Voices, checks::Budget};
 use crate::{
-    committee::Committee,
+    committee::SignerSet,
     compute::{ComputeRequest, ForwardedComputeRequest},
 };
 
@@ -31,16 +28,16 @@ pub enum ForwardedError {
     },
 }
 
-/// Reduces forwarded requests to the one that `want` distinct members signed. Signatures that are no
-/// member's count for nothing.
+/// Reduces forwarded requests to the one that a quorum of the signers signed. Signatures of others
+/// count for nothing, and so does what comes after a fixed number of checks for each signer.
 ///
 /// # Errors
 ///
 /// The first [`ForwardedError`] in the order of its variants.
 pub fn forwarded<'r>(
     requests: &'r [ForwardedComputeRequest],
-    committee: &Committee,
-    want: usize,
+    signers: &SignerSet,
+    quorum: Quorum,
 ) -> Result<Agreed<&'r ComputeRequest>, ForwardedError> {
     let first = &requests.first().ok_or(ForwardedError::Missing)?.signed.request;
     let hash = first.hash();
@@ -48,19 +45,20 @@ pub fn forwarded<'r>(
         return Err(ForwardedError::Mixed);
     }
     let payload = payload(Domain::ComputeRequest, hash.as_bytes());
-    let (mut voices, mut budget) = (Members::none(committee), Budget::of(committee));
+    let (mut voices, mut budget) = (Voices::none(signers), Budget::of(signers));
     for request in requests {
-        if voices.len() >= want {
+        if voices.reach(quorum) {
             break;
         }
         if let Ok(signature) = Signature::from_slice(request.signed.signature.as_slice()) {
-            let signer = budget.find_signer(&payload, &signature, None, true);
-            signer.into_iter().for_each(|position| voices.insert(position));
+            let Ok(signer) = budget.find(voices.missing(), &payload, &signature) else { break };
+            if let Some(position) = signer {
+                voices.insert(position);
+            }
         }
     }
-    let got = voices.len();
-    if got < want {
-        return Err(ForwardedError::TooFew { got, want });
+    if !voices.reach(quorum) {
+        return Err(ForwardedError::TooFew { got: voices.count(), want: quorum.get() });
     }
     Ok(Agreed { value: first, signers: voices.keys() })
 }

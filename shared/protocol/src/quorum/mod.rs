@@ -6,8 +6,9 @@
 //! bundle of results ── select ──> Agreed<Selected>     a minority may differ: the enclave
 //! ```
 //!
-//! Members are counted by the key that verifies, never by the key that is claimed, and never twice.
-//! Only this module makes an [`Agreed`], so a function that takes one has nothing left to check.
+//! Members are counted by the key that verifies, never by the key that is claimed, and never twice:
+//! [`Voices`] counts them for whoever collects, [`Quorum`] says how many are enough. Only this module
+//! makes an [`Agreed`], so a function that takes one has nothing left to check.
 //! The cost of noise is bounded: hashing is linear in its size, and a bundle pays for a fixed number
 //! of signature checks for each member.
 
@@ -19,12 +20,14 @@ mod diagnostics;
 mod forwarded;
 mod report;
 mod select;
+mod voices;
 
 pub use batch::{Batch, BatchError, unanimous};
 pub use diagnostics::NoQuorum;
 pub use forwarded::{ForwardedError, forwarded};
 pub use report::{CanonicalError, Grouping, canonical_payload};
 pub use select::{Selected, select};
+pub use voices::{Quorum, Voices};
 
 /// A value that enough distinct members of a committee signed.
 #[derive(Clone, Debug)]

@@ -1,19 +1,19 @@
 //! Results of relay nodes in the enclave: a minority may be absent, wrong or noise
 //! (relay-protocol 8).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crypto::sign::{Domain, Signature, SignatureError, payload};
 
 use super::{
-    Agreed, CanonicalError, Grouping,
-    checks::{Budget, Members},
-    diagnostics::{NoQuorum, Report},
+    Agreed, CanonicalError, Grouping, Quorum, Voices,
+    checks::{Outcome, Signatures},
+    diagnostics::{Line, NoQuorum, Report},
 };
 use crate::{
     committee::Committee,
     ids::ResultHash,
-    relay::{Bundle, HashResultError, Hasher, ResponseSignature, SignedResult},
+    relay::{Bundle, HashResultError, Hasher, SignedResult},
 };
 
 /// The result that a quorum stands behind.
@@ -43,46 +43,51 @@ pub fn select<'b, P: Grouping>(
         Ok(hasher) => hasher,
         Err(error) => return Err(unhashable::<P>(responses, committee, error)),
     };
-    let results: Vec<&P::Result> = responses.iter().map(|response| &response.result).collect();
-    let prepare = |hashes: &[ResultHash], groups: &[Group]| -> Vec<Entry<'b>> {
-        let prepared = responses.iter().zip(hashes.iter().zip(groups));
-        let entry = |(response, (hash, group)): (&'b SignedResult<_>, (&_, &_))| {
-            Entry::new(&response.signature, *hash, *group, committee)
-        };
-        prepared.map(entry).collect()
-    };
-    let agreed = |(index, voices): (usize, Members<'_>)| {
-        let result = results.get(index)?;
-        Some(Agreed { value: Selected { result: *result, index }, signers: voices.keys() })
-    };
-    // Before all results are compared: most bundles hold one result only.
-    if let Some(first) = results.first() {
-        let hash = hasher.hash(first);
-        let groups = vec![Group { hash, form: Form::Exact }; results.len()];
-        let entries = prepare(&vec![hash; results.len()], &groups);
-        let undisputed = Count::new(committee, &entries).undisputed(&results);
-        if let Some(agreed) = undisputed.and_then(agreed) {
-            return Ok(agreed);
-        }
-    }
-    let hashes = hash_all(&hasher, &results);
-    let entries = prepare(&hashes, &group_all(&hasher, &results, &hashes));
-    let mut count = Count::new(committee, &entries);
-    match count.winner().and_then(agreed) {
-        Some(agreed) => Ok(agreed),
-        None => Err(count.report::<P>(&results)),
+    let mut poll = Poll::new(&hasher, responses, committee);
+    // Before all results are read: most bundles hold one result only.
+    let tally = poll.undisputed().or_else(|| poll.winner());
+    let first = tally.as_ref().and_then(|tally| tally.first);
+    match (tally, first.and_then(|index| Some((index, responses.get(index)?)))) {
+        (Some(Tally { voices, .. }), Some((index, response))) => Ok(Agreed {
+            value: Selected { result: &response.result, index },
+            signers: voices.keys(),
+        }),
+        _ => Err(poll.report()),
     }
 }
 
-/// One signed result, prepared.
-#[derive(Debug)]
-pub(super) struct Entry<'b> {
-    pub(super) signature: Result<Signature, SignatureError>,
+/// A bundle that is being read, with no more work than the answer needs: each result is hashed once,
+/// however often it occurs, and each signature is checked once with each key that matters.
+struct Poll<'b, P: Grouping> {
+    hasher: &'b Hasher<P>,
+    responses: &'b [SignedResult<P::Result>],
+    committee: &'b Committee,
+    quorum: Quorum,
+    /// The number of each result. They are found by their order, so that many results that resemble
+    /// each other cost no square.
+    numbers: BTreeMap<&'b P::Result, usize>,
+    results: Vec<Distinct>,
+    /// Those that were read so far.
+    entries: Vec<Entry<'b>>,
+    signatures: Signatures<'b>,
+}
+
+/// One result, however many nodes sent it.
+struct Distinct {
+    hash: ResultHash,
+    /// What is signed for it.
+    payload: Vec<u8>,
+    group: Option<Group>,
+}
+
+/// One signed result.
+struct Entry<'b> {
+    /// The number of the result.
+    result: usize,
+    signature: Result<Signature, SignatureError>,
     /// The claimed key, as it came.
-    pub(super) claimed: &'b [u8],
+    claimed: &'b [u8],
     claimed_position: Option<usize>,
-    pub(super) hash: ResultHash,
-    pub(super) group: Group,
 }
 
 /// What a result is grouped by.
@@ -103,244 +108,203 @@ pub(super) enum Form {
     ReportWithoutSignatures,
 }
 
-impl<'b> Entry<'b> {
+/// Who signed a group so far, and its first valid entry.
+struct Tally<'b> {
+    first: Option<usize>,
+    voices: Voices<'b>,
+}
+
+/// Whose signature is looked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Effort {
+    /// That of the claimed key.
+    Claimed,
+    /// That of any member.
+    Anybody,
+}
+
+impl<'b, P: Grouping> Poll<'b, P> {
     fn new(
-        signature: &'b ResponseSignature,
-        hash: ResultHash,
-        group: Group,
-        committee: &Committee,
+        hasher: &'b Hasher<P>,
+        responses: &'b [SignedResult<P::Result>],
+        committee: &'b Committee,
     ) -> Self {
-        let claimed = signature.signer.as_slice();
         Self {
-            signature: Signature::from_slice(signature.signature.as_slice()),
-            claimed,
-            claimed_position: committee.position(claimed),
-            hash,
-            group,
-        }
-    }
-}
-
-/// Who signed an entry, or why nobody did.
-pub(super) type Outcome = Result<usize, SignatureError>;
-
-/// Counting signers, with no more checks than the answer needs.
-struct Count<'c, 'e> {
-    committee: &'c Committee,
-    entries: &'e [Entry<'e>],
-    outcomes: Vec<Option<Outcome>>,
-    budget: Budget<'c>,
-    /// Outcomes by result and signature, for entries that repeat others.
-    known: HashMap<(ResultHash, [u8; 64]), Outcome>,
-}
-
-impl<'c, 'e> Count<'c, 'e> {
-    fn new(committee: &'c Committee, entries: &'e [Entry<'e>]) -> Self {
-        Self {
+            hasher,
+            responses,
             committee,
-            entries,
-            outcomes: vec![None; entries.len()],
-            budget: Budget::of(committee),
-            known: HashMap::new(),
+            quorum: Quorum::honest(committee.fault_bound()),
+            numbers: BTreeMap::new(),
+            results: Vec::new(),
+            entries: Vec::new(),
+            signatures: Signatures::of(committee.signers()),
         }
     }
 
     /// The winner if all results are the first one, as far as they must be compared to know that no
     /// other can win: while fewer than a quorum are left.
-    fn undisputed<R: PartialEq>(&mut self, results: &[&R]) -> Option<(usize, Members<'c>)> {
-        let quorum = self.committee.fault_bound().quorum();
+    fn undisputed(&mut self) -> Option<Tally<'b>> {
         let mut tally = Tally::none(self.committee);
-        for (index, result) in results.iter().enumerate() {
-            if results.first() != Some(result) {
+        while let Some(index) = self.read_next() {
+            if self.results.len() > 1 {
                 return None;
             }
-            if tally.voices.len() < quorum {
-                self.count_cheaply(index, &mut tally);
+            if !tally.voices.reach(self.quorum) {
+                self.count(index, Effort::Claimed, &mut tally);
             }
-            let left = results.len().saturating_sub(index).saturating_sub(1);
-            if tally.voices.len() >= quorum && left < quorum {
-                return tally.finish();
+            let left = self.responses.len().saturating_sub(self.entries.len());
+            if tally.voices.reach(self.quorum) && left < self.quorum.get() {
+                return Some(tally);
             }
         }
         None
     }
 
-    /// The first valid entry of the winning group, and who signed the group.
-    fn winner(&mut self) -> Option<(usize, Members<'c>)> {
-        let quorum = self.committee.fault_bound().quorum();
+    /// The group with most signers, if they are a quorum; of equals the one with the smallest hash.
+    fn winner(&mut self) -> Option<Tally<'b>> {
+        while self.read_next().is_some() {}
+        if self.results.len() > 1 {
+            self.group_all();
+        }
         let mut groups: BTreeMap<ResultHash, Vec<usize>> = BTreeMap::new();
         for (index, entry) in self.entries.iter().enumerate() {
-            groups.entry(entry.group.hash).or_default().push(index);
+            if let Some(result) = self.results.get(entry.result) {
+                groups.entry(result.group().hash).or_default().push(index);
+            }
         }
         // A group with fewer entries than the quorum cannot win.
-        groups.retain(|_hash, entries| entries.len() >= quorum);
-        if let [entries] = groups.values().collect::<Vec<_>>().as_slice() {
-            return self.first_quorum(entries, quorum);
-        }
-        let mut best: Option<(usize, Members<'c>)> = None;
-        // In the order of their hashes, so that of equals the smallest hash stays.
+        groups.retain(|_hash, entries| entries.len() >= self.quorum.get());
+        let enough = if groups.len() == 1 { self.quorum.get() } else { usize::MAX };
+        let mut best: Option<Tally<'b>> = None;
         for entries in groups.values() {
-            let counted = self.count_all(entries);
-            if let Some((first, voices)) = counted
-                && voices.len()
-                    >= best.as_ref().map_or(quorum, |(_, best)| best.len().saturating_add(1))
-            {
-                best = Some((first, voices));
+            let tally = self.tally(entries, enough);
+            let most = best.as_ref().map_or(0, |best| best.voices.count());
+            if tally.voices.reach(self.quorum) && tally.voices.count() > most {
+                best = Some(tally);
             }
         }
         best
     }
 
-    /// Counts the only group that can win, and stops at the quorum.
-    fn first_quorum(&mut self, entries: &[usize], quorum: usize) -> Option<(usize, Members<'c>)> {
+    /// Counts a group until there are `enough` voices: first whoever says who it is, then the rest.
+    fn tally(&mut self, entries: &[usize], enough: usize) -> Tally<'b> {
         let mut tally = Tally::none(self.committee);
-        for index in entries {
-            self.count_cheaply(*index, &mut tally);
-            if tally.voices.len() >= quorum {
-                return tally.finish();
-            }
-        }
-        self.count_all(entries).filter(|(_first, voices)| voices.len() >= quorum)
-    }
-
-    /// The first valid entry is looked for with every key. After it an entry costs one check with the
-    /// key it claims, if that key is not counted yet; if that does not suffice, [`Self::count_all`]
-    /// tries every key.
-    fn count_cheaply(&mut self, index: usize, tally: &mut Tally<'c>) {
-        let claimed = self.entries.get(index).and_then(|entry| entry.claimed_position);
-        let is_new = claimed.is_some_and(|claimed| !tally.voices.contains(claimed));
-        if is_new || tally.first.is_none() {
-            let signer = self.signer(index, tally.first.is_none());
-            tally.insert(index, signer);
-        }
-    }
-
-    fn count_all(&mut self, entries: &[usize]) -> Option<(usize, Members<'c>)> {
-        let mut tally = Tally::none(self.committee);
-        for index in entries {
-            let signer = self.signer(*index, true);
-            tally.insert(*index, signer);
-        }
-        tally.finish()
-    }
-
-    /// The member that signed an entry. An outcome that holds for every key is kept.
-    fn signer(&mut self, index: usize, try_others: bool) -> Option<usize> {
-        if let Some(Some(outcome)) = self.outcomes.get(index) {
-            return outcome.ok();
-        }
-        let entry = self.entries.get(index)?;
-        let outcome = match &entry.signature {
-            Err(error) => Err(*error),
-            Ok(signature) => {
-                let key = (entry.hash, *signature.as_bytes());
-                match self.known.get(&key) {
-                    Some(outcome) => *outcome,
-                    None => {
-                        let payload = payload(Domain::RelayResponse, entry.hash.as_bytes());
-                        let claimed = entry.claimed_position;
-                        let found =
-                            self.budget.find_signer(&payload, signature, claimed, try_others);
-                        if found.is_none() && !try_others {
-                            return None;
-                        }
-                        let outcome = found.ok_or(SignatureError::NotAllowed);
-                        self.known.insert(key, outcome);
-                        outcome
-                    }
+        for effort in [Effort::Claimed, Effort::Anybody] {
+            for index in entries {
+                if tally.voices.count() >= enough {
+                    return tally;
                 }
+                self.count(*index, effort, &mut tally);
             }
-        };
-        if let Some(place) = self.outcomes.get_mut(index) {
-            *place = Some(outcome);
         }
-        outcome.ok()
+        tally
+    }
+
+    /// Counts one entry. Only keys that are not counted yet are tried: the claimed one, and, if so
+    /// much effort is to be made or the first valid entry is still looked for, all others.
+    fn count(&mut self, index: usize, effort: Effort, tally: &mut Tally<'b>) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let (Ok(signature), Some(result)) = (&entry.signature, self.results.get(entry.result))
+        else {
+            return;
+        };
+        let claimed = entry.claimed_position.filter(|claimed| !tally.voices.contains(*claimed));
+        let all = effort == Effort::Anybody || tally.first.is_none();
+        let others = tally.voices.missing().filter(|_| all);
+        let mut positions = claimed.into_iter().chain(others).peekable();
+        if positions.peek().is_none() {
+            return;
+        }
+        let signer = self.signatures.signer(entry.result, &result.payload, signature, positions);
+        if let Some(signer) = signer {
+            tally.first.get_or_insert(index);
+            tally.voices.insert(signer);
+        }
+    }
+
+    /// Reads the next response and gives its position.
+    fn read_next(&mut self) -> Option<usize> {
+        let index = self.entries.len();
+        let SignedResult { result, signature, .. } = self.responses.get(index)?;
+        let next = self.results.len();
+        let number = *self.numbers.entry(result).or_insert(next);
+        if number == next {
+            self.results.push(Distinct::new(self.hasher.hash(result)));
+        }
+        let claimed = signature.signer.as_slice();
+        self.entries.push(Entry {
+            result: number,
+            signature: Signature::from_slice(signature.signature.as_slice()),
+            claimed,
+            claimed_position: self.committee.position(claimed),
+        });
+        Some(index)
+    }
+
+    /// Says by what each result is grouped.
+    fn group_all(&mut self) {
+        for (result, number) in &self.numbers {
+            let Some(distinct) = self.results.get_mut(*number) else { continue };
+            let exact = Group { hash: distinct.hash, form: Form::Exact };
+            distinct.group.get_or_insert_with(|| match P::canonical(result) {
+                Ok(None) => exact,
+                Ok(Some(canonical)) => Group {
+                    hash: self.hasher.hash(&canonical),
+                    form: Form::ReportWithoutSignatures,
+                },
+                Err(error) => Group { form: Form::Failed(error), ..exact },
+            });
+        }
     }
 
     /// Looks at what was not needed before, and tells it all.
-    fn report<P: Grouping>(mut self, results: &[&P::Result]) -> Box<NoQuorum> {
-        let quorum = self.committee.fault_bound().quorum();
-        let mut report = Report::new(quorum, self.entries.len());
-        let mut groups: BTreeMap<ResultHash, Members<'_>> = BTreeMap::new();
-        for (index, (entry, result)) in self.entries.iter().zip(results).enumerate() {
-            self.signer(index, true);
-            let outcome = self.outcomes.get(index).copied().flatten();
-            let outcome = outcome.unwrap_or(Err(SignatureError::NotAllowed));
+    fn report(mut self) -> Box<NoQuorum> {
+        self.group_all();
+        let mut report = Report::new(self.quorum, self.responses.len());
+        let signers = self.committee.signers();
+        let mut groups: BTreeMap<ResultHash, Voices<'_>> = BTreeMap::new();
+        for (index, (entry, response)) in self.entries.iter().zip(self.responses).enumerate() {
+            let Some(result) = self.results.get(entry.result) else { continue };
+            let outcome: Outcome =
+                entry.signature.as_ref().map_err(|error| *error).and_then(|signature| {
+                    let positions =
+                        entry.claimed_position.into_iter().chain(0..signers.keys().len());
+                    let signer =
+                        self.signatures.signer(entry.result, &result.payload, signature, positions);
+                    signer.ok_or(SignatureError::NotAllowed)
+                });
+            let group = result.group();
             if let Ok(signer) = outcome {
-                let none = || Members::none(self.committee);
-                groups.entry(entry.group.hash).or_insert_with(none).insert(signer);
+                let none = || Voices::none(signers);
+                groups.entry(group.hash).or_insert_with(none).insert(signer);
             }
-            let signer = outcome.ok().and_then(|signer| self.committee.members().get(signer));
-            report.entry(index, entry, outcome.map(|_| signer), || P::describe(result));
+            let line = Line {
+                index,
+                hash: result.hash,
+                group,
+                claimed: entry.claimed,
+                outcome: outcome.map(|signer| signers.keys().get(signer)),
+            };
+            report.entry(&line, || P::describe(&response.result));
         }
-        report.finish(groups.iter().map(|(hash, voices)| (*hash, voices.len())))
+        report.finish(groups.iter().map(|(hash, voices)| (*hash, voices.count())))
     }
 }
 
-/// Who signed a group so far, and its first valid entry.
-struct Tally<'c> {
-    first: Option<usize>,
-    voices: Members<'c>,
-}
-
-impl<'c> Tally<'c> {
-    fn none(committee: &'c Committee) -> Self {
-        Self { first: None, voices: Members::none(committee) }
+impl Distinct {
+    fn new(hash: ResultHash) -> Self {
+        Self { hash, payload: payload(Domain::RelayResponse, hash.as_bytes()), group: None }
     }
 
-    fn insert(&mut self, index: usize, signer: Option<usize>) {
-        if let Some(signer) = signer {
-            self.first.get_or_insert(index);
-            self.voices.insert(signer);
-        }
-    }
-
-    fn finish(self) -> Option<(usize, Members<'c>)> {
-        self.first.map(|first| (first, self.voices))
+    /// The group; while all results are one, nothing needs to be read to know it.
+    fn group(&self) -> Group {
+        self.group.unwrap_or(Group { hash: self.hash, form: Form::Exact })
     }
 }
 
-/// Hashes each distinct result once. Comparing is cheaper than hashing, but only with a few others:
-/// many distinct results must not cost their square.
-fn hash_all<P: Grouping>(hasher: &Hasher<P>, results: &[&P::Result]) -> Vec<ResultHash> {
-    let mut compared: Vec<(&P::Result, ResultHash)> = Vec::new();
-    let mut hashes = Vec::with_capacity(results.len());
-    for result in results {
-        let known = compared.iter().find(|(known, _)| known == result).map(|(_, hash)| *hash);
-        let hash = known.unwrap_or_else(|| hasher.hash(result));
-        if known.is_none() && compared.len() < COMPARED_RESULTS {
-            compared.push((result, hash));
-        }
-        hashes.push(hash);
-    }
-    hashes
-}
-
-/// Says by what each result is grouped. While all results are one, nothing needs to be read.
-fn group_all<P: Grouping>(
-    hasher: &Hasher<P>,
-    results: &[&P::Result],
-    hashes: &[ResultHash],
-) -> Vec<Group> {
-    let exact = |hash: &ResultHash| Group { hash: *hash, form: Form::Exact };
-    if hashes.windows(2).all(|pair| pair.first() == pair.last()) {
-        return hashes.iter().map(exact).collect();
-    }
-    let mut known: HashMap<ResultHash, Group> = HashMap::new();
-    let group = |(result, hash): (&&P::Result, &ResultHash)| {
-        let group = known.entry(*hash).or_insert_with(|| canonical_group(hasher, result, *hash));
-        *group
-    };
-    results.iter().zip(hashes).map(group).collect()
-}
-
-fn canonical_group<P: Grouping>(hasher: &Hasher<P>, result: &P::Result, hash: ResultHash) -> Group {
-    match P::canonical(result) {
-        Ok(None) => Group { hash, form: Form::Exact },
-        Ok(Some(canonical)) => {
-            Group { hash: hasher.hash(&canonical), form: Form::ReportWithoutSignatures }
-        }
-        Err(error) => Group { hash, form: Form::Failed(error) },
+impl<'b> Tally<'b> {
+    fn none(committee: &'b Committee) -> Self {
+        Self { first: None, voices: Voices::none(committee.signers()) }
     }
 }
 
@@ -349,12 +313,10 @@ fn unhashable<P: Grouping>(
     committee: &Committee,
     error: HashResultError,
 ) -> Box<NoQuorum> {
-    let mut report = Report::new(committee.fault_bound().quorum(), responses.len());
+    let quorum = Quorum::honest(committee.fault_bound());
+    let mut report = Report::new(quorum, responses.len());
     for (index, response) in responses.iter().enumerate() {
         report.skipped(index, error, || P::describe(&response.result));
     }
     report.finish(std::iter::empty())
 }
-
-/// With how many earlier results a result is compared before it is hashed.
-const COMPARED_RESULTS: usize = 8;

@@ -34,6 +34,8 @@ impl<P: Params> Hasher<P> {
     /// Hashes a result.
     #[must_use]
     pub fn hash(&self, result: &P::Result) -> ResultHash {
+        #[cfg(test)]
+        tests::HASHES.set(tests::HASHES.get().saturating_add(1));
         P::continue_hash(self.prefix.clone(), result).finish().into()
     }
 }
@@ -140,4 +142,14 @@ fn secret(hash: Canonical, entry: &SecretEntry) -> Canonical {
     let mut shares: Vec<&String> = entry.encrypted_shares.iter().flatten().collect();
     shares.sort_unstable();
     identifier(hash, &entry.id).field(&entry.ciphertext).fields(shares.iter())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Results that this thread hashed.
+        pub(crate) static HASHES: Cell<usize> = const { Cell::new(0) };
+    }
 }

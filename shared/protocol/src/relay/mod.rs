@@ -30,6 +30,7 @@ pub use validate::ParamsError;
 
 wire! {
     /// The name of a secret.
+    #[derive(Eq, PartialOrd, Ord)]
     SecretIdentifier {
         /// The name within its namespace.
         key: String = "key";
@@ -103,6 +104,7 @@ wire! {
 
 wire! {
     /// One secret, encrypted, with the shares that open it.
+    #[derive(Eq, PartialOrd, Ord)]
     SecretEntry {
         /// The secret's name.
         id: SecretIdentifier = "id";
@@ -115,6 +117,7 @@ wire! {
 
 wire! {
     /// The answer to a request for secrets.
+    #[derive(Eq, PartialOrd, Ord)]
     SecretsResult {
         /// The secrets.
         secrets: Option<Vec<SecretEntry>> = "secrets";
@@ -123,6 +126,7 @@ wire! {
 
 wire! {
     /// The answer to a call of a capability: a payload or an error.
+    #[derive(Eq, PartialOrd, Ord)]
     CapabilityResult {
         /// The capability's answer, a protobuf message in base64.
         payload: String = "payload", omit;
@@ -164,7 +168,7 @@ wire! {
 /// The params of one kind of call, with what belongs to that kind.
 pub trait Params: Wire + Clone {
     /// What a node answers.
-    type Result: Wire + Clone + Default + PartialEq;
+    type Result: Wire + Clone + Default + Ord;
 
     /// The kind of call in texts.
     const KIND: &'static str;
@@ -256,4 +260,4 @@ impl<R> SignedResult<R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,6 @@
 use crypto::sign::{Signature, SignerKey};
 
+pub(crate) use super::hash::tests::HASHES;
 use super::*;
 use crate::{
     committee::Committee,

@@ -88,3 +88,29 @@ impl fmt::Display for GatewayClass {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::GatewayClass as Class;
+
+    #[test]
+    fn classes_have_the_codes_and_statuses_of_the_specification() {
+        for (class, text, code, status) in [
+            (Class::UserMessageParse, "UserMessageParseError", -32700, 400),
+            (Class::UnsupportedDonId, "UnsupportedDONIdError", -32602, 400),
+            (Class::InvalidParams, "InvalidParamsError", -32602, 400),
+            (Class::Handler, "HandlerError", -32600, 400),
+            (Class::RequestTimeout, "RequestTimeoutError", -32000, 504),
+            (Class::NodeResponseEncoding, "NodeResponseEncodingError", -32603, 500),
+            (Class::Fatal, "FatalError", -32603, 500),
+            (Class::UnsupportedMethod, "UnsupportedMethodError", -32601, 400),
+            (Class::StaleNodeResponse, "StaleNodeResponseError", -32603, 500),
+            (Class::Conflict, "ConflictError", -32003, 409),
+            (Class::LimitExceeded, "LimitExceededError", -32002, 429),
+            (Class::Unknown, "UnknownError", -32603, 500),
+        ] {
+            assert_eq!((class.code(), class.status()), (code, status), "{class}");
+            assert_eq!(class.to_string(), text);
+        }
+    }
+}

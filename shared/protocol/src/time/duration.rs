@@ -164,7 +164,7 @@ impl Visitor<'_> for DurationVisitor<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<GoDuration, E> {
-        Ok(GoDuration::default())
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<GoDuration, E> {

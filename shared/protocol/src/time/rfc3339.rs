@@ -189,7 +189,7 @@ impl Visitor<'_> for TimeVisitor<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Rfc3339, E> {
-        Ok(Rfc3339::default())
+        Err(self.0.refuse(Refusal::Null))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Rfc3339, E> {

@@ -32,20 +32,8 @@ fn answer(case: &Case) -> Answer {
             }
         }
         "enclave_call" => call(input),
-        "rpc_request_digest" => {
-            let request: rpc::Request = read(&input["json"]);
-            match rpc::digest_request(&request) {
-                Ok(digest) => Answer::Value(json!({ "digest": digest })),
-                Err(error) => Answer::refused(&error),
-            }
-        }
-        "rpc_response_digest" => {
-            let response: rpc::Response = read(&input["json"]);
-            match rpc::digest_response(&response) {
-                Ok(digest) => Answer::Value(json!({ "digest": digest })),
-                Err(error) => Answer::refused(&error),
-            }
-        }
+        "rpc_request_digest" => digest(input, rpc::digest_request),
+        "rpc_response_digest" => digest(input, rpc::digest_response),
         kind => {
             let name = match kind {
                 "execute_response" | "set_config_response" => "user_data",
@@ -56,13 +44,22 @@ fn answer(case: &Case) -> Answer {
     }
 }
 
-fn read<T: json::Wire>(text: &Value) -> T {
-    json::from_slice(text.as_str().unwrap().as_bytes()).unwrap()
+fn digest<T: json::Wire>(
+    input: &Value,
+    digest: fn(&T) -> Result<String, rpc::DigestError>,
+) -> Answer {
+    let message: T = match read(&input["json"]) {
+        Ok(message) => message,
+        Err(error) => return Answer::refused(&error),
+    };
+    match digest(&message) {
+        Ok(digest) => Answer::Value(json!({ "digest": digest })),
+        Err(error) => Answer::refused(&error),
+    }
 }
 
-/// Builds what the recorder could only make from text that is UTF-8.
-fn built<T: Model>(value: &Value) -> T {
-    T::build(value).unwrap_or_else(|refused| panic!("{refused:?}"))
+fn read<T: json::Wire>(text: &Value) -> Result<T, json::DecodeError> {
+    json::from_slice(text.as_str().unwrap().as_bytes())
 }
 
 fn hash_of(kind: &str, input: &Value) -> Built<String> {
@@ -103,7 +100,7 @@ where
 }
 
 fn call(input: &Value) -> Answer {
-    let (call, config): (_, EnclaveConfig) = (&input["call"], built(&input["config"]));
+    let call = &input["call"];
     let text = |name: &str| call[name].as_str().unwrap();
     let caller = Caller {
         workflow_id: text("workflow_id").into(),
@@ -111,16 +108,30 @@ fn call(input: &Value) -> Answer {
         execution_id: text("execution_id").into(),
         org_id: text("org_id").into(),
     };
+    let config = match EnclaveConfig::build(&input["config"]) {
+        Ok(config) => config,
+        Err(refused) => return refused,
+    };
     let request = model::hex(text("request_hex"));
     if input["method"] == CapabilityRequestParams::METHOD {
-        let request: CapabilityRequest = messages::decode(&request).unwrap();
-        return sent(CapabilityRequestParams::new(&caller, &request, &config));
+        return match messages::decode::<CapabilityRequest>(&request) {
+            Ok(request) => sent(CapabilityRequestParams::new(&caller, &request, &config)),
+            Err(error) => Answer::refused(&error),
+        };
     }
-    let request: GetSecretsRequest = messages::decode(&request).unwrap();
+    let request: GetSecretsRequest = match messages::decode(&request) {
+        Ok(request) => request,
+        Err(error) => return Answer::refused(&error),
+    };
+    let batch = match Option::<Vec<_>>::build(&input["signed_requests"]) {
+        Ok(batch) => batch.unwrap_or_default(),
+        Err(refused) => return refused,
+    };
     let key = model::hex(input["enclave_public_key"].as_str().unwrap());
-    let key = EphemeralPublicKey::from_slice(&key).unwrap();
-    let batch: Option<Vec<_>> = built(&input["signed_requests"]);
-    sent(SecretsRequestParams::new(&caller, &request, &key, &config, &batch.unwrap_or_default()))
+    match EphemeralPublicKey::from_slice(&key) {
+        Ok(key) => sent(SecretsRequestParams::new(&caller, &request, &key, &config, &batch)),
+        Err(error) => Answer::refused(&error),
+    }
 }
 
 /// Attests and sends params as the enclave does; the documents are named by their order.
@@ -145,7 +156,7 @@ fn with_recorded_id(case: &Case) -> Answer {
     let (Answer::Value(mut value), "enclave_call") = (answer.clone(), case.op.as_str()) else {
         return answer;
     };
-    let recorded: rpc::Request = read(&case.output.as_ref().unwrap()["body"]);
+    let recorded: rpc::Request = read(&case.output.as_ref().unwrap()["body"]).unwrap();
     assert_eq!(recorded.id.len(), ID.len());
     let body = value["body"].as_str().unwrap().replacen(ID, &recorded.id, 1);
     value["body_user_data"] = json!(gateway_request(body.as_bytes()).to_string());

@@ -5,6 +5,7 @@ use crypto::{
     ocr::{self, OcrSigningKey},
 };
 use protocol::{
+    ids::FaultBound,
     messages::{
         self,
         capabilities::{
@@ -60,12 +61,15 @@ fn answer(case: &Case) -> Answer {
         }
         "sig_data" => {
             let sequence_number = input["sequence_number"].as_u64().unwrap();
-            let (report, config) = (bytes(&input["report_data"]), bytes(&input["config_digest"]));
+            let (report, config) = (bytes(&input["report_data"]), array(&input["config_digest"]));
             let digest = signing_digest(&report, &config, sequence_number);
             Answer::Value(json!({ "sig_data": hex::encode(digest) }))
         }
         "sign" => {
-            let key = OcrSigningKey::from_bytes(&array(&input["secret_key"])).unwrap();
+            let key = match OcrSigningKey::from_bytes(&array(&input["secret_key"])) {
+                Ok(key) => key,
+                Err(error) => return Answer::refused(&error),
+            };
             let signature = key.sign(&array(&input["sig_data"])).unwrap();
             let address = hex::encode(key.address().as_bytes());
             Answer::Value(json!({ "signature": hex::encode(signature), "address": address }))
@@ -80,9 +84,12 @@ fn answer(case: &Case) -> Answer {
                 .is_ok_and(|(address, digest)| ocr::verify(&address, &digest, &signature).is_ok());
             Answer::Value(json!({ "valid": valid }))
         }
-        "encode" => Answer::Value(
-            json!({ "response_hex": hex::encode(messages::encode(&response(input))) }),
-        ),
+        "encode" => match response(input) {
+            Ok(response) => {
+                Answer::Value(json!({ "response_hex": hex::encode(messages::encode(&response)) }))
+            }
+            Err(error) => Answer::refused(&error),
+        },
         "decode" => match decode_response(&bytes(&input["response_hex"])) {
             Ok(response) => Answer::Value(shown(&response)),
             Err(error) => Answer::refused(&error),
@@ -91,23 +98,34 @@ fn answer(case: &Case) -> Answer {
     }
 }
 
+/// The reference takes any number of signers, we F.
+#[derive(Debug, thiserror::Error)]
+#[error("no fault bound makes a quorum of nobody")]
+struct NobodyError;
+
 fn verify(input: &Value) -> Answer {
-    let response = decode_response(&bytes(&input["response_hex"])).unwrap();
+    let response = match decode_response(&bytes(&input["response_hex"])) {
+        Ok(response) => response,
+        Err(error) => return Answer::refused(&error),
+    };
+    let Some(bound) = number(&input["required"]).checked_sub(1).map(FaultBound::new) else {
+        return Answer::refused(&NobodyError);
+    };
     let signers =
         input["signers"].as_array().unwrap().iter().map(|s| Address::from(array::<20>(s)));
     let signers: Vec<_> = signers.collect();
     let execution_id = input["execution_id"].as_str().unwrap().into();
     let reference_id = input["reference_id"].as_str().unwrap();
-    let want = usize::try_from(input["required"].as_u64().unwrap()).unwrap();
-    match verify_response(&response, &execution_id, reference_id, &signers, want) {
+    match verify_response(&response, &execution_id, reference_id, &signers, bound) {
         Ok(()) => Answer::Value(json!({ "valid": true })),
         Err(error) => Answer::refused(&error),
     }
 }
 
 /// An answer as the reference sends it: value and metadata are always there.
-fn response(input: &Value) -> CapabilityResponse {
-    let value = input["value"].as_str().map(|hex| messages::decode(&model::hex(hex)).unwrap());
+fn response(input: &Value) -> Result<CapabilityResponse, messages::DecodeMessageError> {
+    let value =
+        input["value"].as_str().map(|hex| messages::decode(&model::hex(hex))).transpose()?;
     let payload = input["payload"].as_object().map(|payload| Any {
         type_url: text(&payload["type_url"]),
         value: bytes(&payload["value"]),
@@ -128,7 +146,7 @@ fn response(input: &Value) -> CapabilityResponse {
                 .collect(),
         }
     });
-    CapabilityResponse {
+    Ok(CapabilityResponse {
         value: Some(value.unwrap_or_default()),
         error: String::new(),
         metadata: Some(ResponseMetadata {
@@ -137,7 +155,7 @@ fn response(input: &Value) -> CapabilityResponse {
         }),
         payload,
         ocr_attestation: attestation,
-    }
+    })
 }
 
 fn shown(response: &CapabilityResponse) -> Value {

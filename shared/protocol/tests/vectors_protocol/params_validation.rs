@@ -33,20 +33,24 @@ fn answer(case: &Case) -> Answer {
 }
 
 fn validate<P: Params + Model>(params: &Value) -> Answer {
-    match P::build(params).unwrap_or_else(|refused| panic!("{refused:?}")).validate() {
-        Ok(()) => Answer::Value(json!({ "valid": true })),
-        Err(error) => Answer::refused(&error),
+    match P::build(params).map(|params| params.validate()) {
+        Ok(Ok(())) => Answer::Value(json!({ "valid": true })),
+        Ok(Err(error)) => Answer::refused(&error),
+        Err(refused) => refused,
     }
 }
 
 fn order(input: &Value) -> Answer {
     let identifiers = |name: &str| {
         let list = Option::<Vec<SecretIdentifier>>::build(&input[name]);
-        list.unwrap_or_else(|refused| panic!("{refused:?}")).unwrap_or_default()
+        list.map(Option::unwrap_or_default)
     };
-    let requested = identifiers("requested");
+    let (requested, got) = match (identifiers("requested"), identifiers("got")) {
+        (Ok(requested), Ok(got)) => (requested, got),
+        (Err(refused), _) | (_, Err(refused)) => return refused,
+    };
     let entry = |id| SecretEntry { id, ..SecretEntry::default() };
-    let entries: Vec<_> = identifiers("got").into_iter().map(entry).collect();
+    let entries: Vec<_> = got.into_iter().map(entry).collect();
     let reconciled = match reconcile(&requested, &entries) {
         Ok(reconciled) => reconciled,
         Err(error) => return Answer::refused(&error),

@@ -1,9 +1,10 @@
 //! The JSON form of protobuf messages, as far as the vectors use it, driven by our schemas.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use protocol::{
     base64,
+    messages::{self, Message as _, well_known::Timestamp},
     proto::{Field, Kind, Label, Schema},
     time::Rfc3339,
 };
@@ -11,11 +12,11 @@ use serde_json::{Map, Value, json};
 
 use crate::wasm_protocol::named;
 
-pub(crate) const BOOL_VALUE: &Schema = &Schema {
-    name: "google.protobuf.BoolValue",
-    size_bytes: 1,
-    fields: &[Field { number: 1, name: "value", label: Label::Implicit, kind: Kind::Bool }],
-};
+pub(crate) static BOOL_VALUE: Schema = Schema::new(
+    "google.protobuf.BoolValue",
+    1,
+    &[Field { number: 1, name: "value", label: Label::Implicit, kind: Kind::Bool }],
+);
 
 /// The names of enumeration members.
 const NAMES: &[(&str, i32)] = &[
@@ -142,6 +143,9 @@ fn varint(mut number: u64, out: &mut Vec<u8>) {
 
 /// The JSON form of canonical bytes; unknown fields are left out.
 pub(crate) fn from_bytes(schema: &Schema, mut message: &[u8]) -> Value {
+    if schema.name == Timestamp::NAME {
+        return timestamp(messages::decode(message).unwrap());
+    }
     let mut object = Map::new();
     while let Some((number, raw)) = next(&mut message) {
         let Some(field) = schema.field(number) else { continue };
@@ -181,6 +185,28 @@ pub(crate) fn from_bytes(schema: &Schema, mut message: &[u8]) -> Value {
         }
     }
     Value::Object(object)
+}
+
+/// A point in time: three, six or nine digits behind the point.
+fn timestamp(time: Timestamp) -> Value {
+    let text = Rfc3339::try_from(SystemTime::try_from(time).unwrap()).unwrap().to_string();
+    let (whole, fraction) = text.trim_end_matches('Z').split_once('.').unwrap_or((&text, ""));
+    let whole = whole.trim_end_matches('Z');
+    match fraction.len().next_multiple_of(3) {
+        0 => json!(format!("{whole}Z")),
+        digits => json!(format!("{whole}.{fraction:0<digits$}Z")),
+    }
+}
+
+/// A floating-point number; a word where JSON has none.
+fn double(value: f64) -> Value {
+    if value.is_nan() {
+        json!("NaN")
+    } else if value.is_infinite() {
+        json!(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        json!(value)
+    }
 }
 
 enum Raw {
@@ -235,7 +261,7 @@ fn json_of(field: &Field, raw: &Raw) -> Value {
         (Kind::Message(schema), Raw::Bytes(bytes)) => from_bytes(schema(), bytes),
         (Kind::Text, Raw::Bytes(bytes)) => json!(String::from_utf8(bytes.clone()).unwrap()),
         (Kind::Bytes, Raw::Bytes(bytes)) => json!(base64::encode(bytes)),
-        (Kind::Double, Raw::Fixed(bits)) => json!(f64::from_bits(*bits)),
+        (Kind::Double, Raw::Fixed(bits)) => double(f64::from_bits(*bits)),
         (Kind::Bool, Raw::Varint(value)) => json!(*value != 0),
         (Kind::Int64, Raw::Varint(value)) => json!(value.cast_signed().to_string()),
         (Kind::Uint64, Raw::Varint(value)) => json!(value.to_string()),

@@ -1,5 +1,7 @@
 //! `quorum.json`: what is believed of a bundle, and what a workflow gets of a gateway's answer.
 
+use std::convert::identity;
+
 use protocol::{
     committee::{Committee, CommitteeError},
     config::EnclaveConfig,
@@ -16,63 +18,63 @@ use protocol::{
 use serde_json::{Value, json};
 use vectors::{Answer, Case, Text, model};
 
-use crate::build::Model;
+use crate::build::{Built, Model};
 
-fn built<T: Model>(value: &Value) -> T {
-    T::build(value).unwrap_or_else(|refused| panic!("{refused:?}"))
+/// The configuration of a case; its keys are not looked at.
+fn config(input: &Value) -> Built<EnclaveConfig> {
+    EnclaveConfig::build(&input["config"])
 }
 
-fn committee(input: &Value) -> Result<Committee, CommitteeError> {
-    let config: EnclaveConfig = built(&input["config"]);
+fn committee(config: &EnclaveConfig) -> Result<Committee, CommitteeError> {
     let signers = config.signers.iter().flatten().map(Bytes::as_slice);
     Committee::parse(signers, FaultBound::new(config.f))
 }
 
+/// An error as the refusal of a case.
+fn refused<E: std::error::Error>(error: E) -> Answer {
+    Answer::refused(&error)
+}
+
 fn answer(case: &Case) -> Answer {
     let input = &case.input;
-    match case.op.as_str() {
+    let answer = match case.op.as_str() {
         "capability_bundle" => selected::<CapabilityRequestParams>(input, true),
         "secrets_bundle" => selected::<SecretsRequestParams>(input, false),
-        "canonical_payload" => match canonical_payload(input["payload"].as_str().unwrap()) {
-            Ok(canonical) => {
+        "canonical_payload" => {
+            let canonical = canonical_payload(input["payload"].as_str().unwrap());
+            canonical.map_err(refused).map(|canonical| {
                 let changed = canonical.is_some();
                 Answer::Value(
                     json!({ "changed": changed, "canonical": canonical.unwrap_or_default() }),
                 )
-            }
-            Err(error) => Answer::refused(&error),
-        },
+            })
+        }
         "describe" => {
-            let result: CapabilityResult = built(&input["result"]);
-            Answer::Value(json!({ "text": CapabilityRequestParams::describe(&result) }))
+            let describe = |result| CapabilityRequestParams::describe(&result);
+            let text = CapabilityResult::build(&input["result"]).map(describe);
+            text.map(|text| Answer::Value(json!({ "text": text })))
         }
         _ => call(input),
-    }
+    };
+    answer.unwrap_or_else(identity)
 }
 
-fn selected<P: Grouping + Model>(input: &Value, with_result: bool) -> Answer
+fn selected<P: Grouping + Model>(input: &Value, with_result: bool) -> Built<Answer>
 where
     P::Result: Model,
 {
-    let committee = match committee(input) {
-        Ok(committee) => committee,
-        Err(error) => return Answer::refused(&error),
-    };
-    let params: P = built(&input["params"]);
+    let committee = committee(&config(input)?).map_err(refused)?;
+    let params = P::build(&input["params"])?;
     let bundle = input["bundle"].as_str().unwrap().as_bytes();
-    let bundle: Bundle<P::Result> = json::from_slice(bundle).unwrap();
-    match select(&params, &bundle, &committee) {
-        Ok(agreed) => {
-            assert!(agreed.signers().len() >= committee.fault_bound().quorum());
-            let selected = agreed.get();
-            let mut value = json!({ "index": selected.index });
-            if with_result {
-                value["result"] = selected.result.show();
-            }
-            Answer::Value(value)
-        }
-        Err(error) => Answer::refused(&*error),
+    let bundle: Bundle<P::Result> = json::from_slice(bundle).map_err(refused)?;
+    let agreed = select(&params, &bundle, &committee).map_err(|error| refused(*error))?;
+    assert!(agreed.signers().len() >= committee.fault_bound().quorum());
+    let selected = agreed.get();
+    let mut value = json!({ "index": selected.index });
+    if with_result {
+        value["result"] = selected.result.show();
     }
+    Ok(Answer::Value(value))
 }
 
 fn caller(call: &Value) -> Caller {
@@ -86,23 +88,18 @@ fn caller(call: &Value) -> Caller {
 }
 
 /// Plays the enclave's side of one call to one gateway.
-fn call(input: &Value) -> Answer {
+fn call(input: &Value) -> Built<Answer> {
     let request = model::hex(input["call"]["request_hex"].as_str().unwrap());
-    let request: CapabilityRequest = messages::decode(&request).unwrap();
-    let config: EnclaveConfig = built(&input["config"]);
+    let request: CapabilityRequest = messages::decode(&request).map_err(refused)?;
+    let config = config(input)?;
+    let committee = committee(&config).map_err(refused)?;
     let params = CapabilityRequestParams::new(&caller(&input["call"]), &request, &config);
     let status = u16::try_from(input["http_status"].as_u64().unwrap()).unwrap();
-    let result = match rpc::interpret(status, input["http_body"].as_str().unwrap().as_bytes()) {
-        Ok(result) => result,
-        Err(error) => return sending(&error),
-    };
-    match params.read_answer(result.as_ref(), &committee(input).unwrap()) {
-        Ok(response) => {
-            let bytes = messages::encode(response.get());
-            Answer::Value(json!({ "response_hex": hex::encode(bytes) }))
-        }
-        Err(error) => Answer::refused(&error),
-    }
+    let body = input["http_body"].as_str().unwrap().as_bytes();
+    let result = rpc::interpret(status, body).map_err(|error| sending(&error))?;
+    let response = params.read_answer(result.as_ref(), &committee).map_err(refused)?;
+    let bytes = messages::encode(response.get());
+    Ok(Answer::Value(json!({ "response_hex": hex::encode(bytes) })))
 }
 
 /// What the caller says when the attempt at the only gateway failed.
@@ -121,7 +118,8 @@ fn sending(error: &rpc::AttemptError) -> Answer {
 /// library's own words.
 fn text(case: &Case) -> Text {
     let error = case.error.as_deref().unwrap_or_default();
-    if case.input.get("config").is_some_and(|_| committee(&case.input).is_err()) {
+    let has_config = case.input.get("config").is_some();
+    if has_config && config(&case.input).is_ok_and(|config| committee(&config).is_err()) {
         return Text::Any;
     }
     for library in ["json: ", "invalid character "] {
@@ -167,13 +165,13 @@ type Read = (String, String, Option<String>);
 fn secrets(input: &Value) -> Result<Vec<Read>, AnswerError> {
     let request = model::hex(input["call"]["request_hex"].as_str().unwrap());
     let request: GetSecretsRequest = messages::decode(&request).unwrap();
-    let config: EnclaveConfig = built(&input["config"]);
+    let config = config(input).unwrap();
     let key = model::hex(input["enclave_secret_key"].as_str().unwrap()).try_into().unwrap();
     let key = crypto::seal::EphemeralKey::from_bytes(&key).public();
     let caller = caller(&input["call"]);
     let params = SecretsRequestParams::new(&caller, &request, &key, &config, &[]);
     let result = rpc::interpret(200, input["http_body"].as_str().unwrap().as_bytes()).unwrap();
-    let agreed = params.read_answer(result.as_ref(), &committee(input).unwrap())?;
+    let agreed = params.read_answer(result.as_ref(), &committee(&config).unwrap())?;
     let requested = requested(&request);
     let entries = agreed.get().secrets.clone().unwrap_or_default();
     let reconciled = reconcile(&requested, &entries)?;

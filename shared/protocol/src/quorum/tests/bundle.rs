@@ -1,0 +1,74 @@
+//! Bundles: a minority may be absent, wrong or noise.
+
+use super::*;
+use crate::{limits, relay::SecretsRequestParams};
+
+#[test]
+fn a_bundle_with_one_signer_twice_is_refused() {
+    assert_eq!(index(vec![vote("x", 1), vote("x", 1)], &committee(4, 1)), Err((2, 0, 1)));
+}
+
+#[test]
+fn a_minority_that_lies_changes_nothing() {
+    let votes = vec![vote("lie", 0), vote("x", 1), forged("x", 2, 7), vote("x", 3)];
+    assert_eq!(index(votes, &committee(4, 1)), Ok(1));
+}
+
+#[test]
+fn a_signature_for_other_params_is_no_vote() {
+    let mut other = params();
+    other.reference_id = "2".to_owned();
+    let replayed = |seed| SignedResult::sign(&other, result("x"), &key(seed)).unwrap();
+    assert_eq!(index(vec![replayed(0), replayed(1)], &committee(4, 1)), Err((0, 2, 0)));
+}
+
+#[test]
+fn the_claimed_key_is_a_hint_only() {
+    let mut swapped = vec![vote("x", 0), vote("x", 1)];
+    let claims = [swapped[1].signature.signer.clone(), b"nobody".as_slice().into()];
+    for (vote, claim) in swapped.iter_mut().zip(claims) {
+        vote.signature.signer = claim;
+    }
+    assert_eq!(index(swapped, &committee(4, 1)), Ok(0));
+    // One member under two names is one voice.
+    let mut twice = vec![vote("x", 0), vote("x", 0)];
+    twice[1].signature.signer = key(1).public().as_bytes().as_slice().into();
+    assert_eq!(index(twice, &committee(4, 1)), Err((2, 0, 1)));
+}
+
+#[test]
+fn the_deprecated_list_of_signatures_is_not_read() {
+    let mut only_list = vote("x", 1);
+    only_list.signature = Default::default();
+    assert_eq!(index(vec![vote("x", 0), only_list], &committee(4, 1)), Err((1, 1, 1)));
+}
+
+#[test]
+fn of_two_quorums_the_larger_wins_wherever_it_stands() {
+    let mut votes: Vec<_> = (0..3).map(|seed| vote("few", seed)).collect();
+    votes.extend((3..7).map(|seed| vote("many", seed)));
+    assert_eq!(index(votes.clone(), &committee(7, 2)), Ok(3));
+    votes.reverse();
+    assert_eq!(index(votes, &committee(7, 2)), Ok(0));
+}
+
+#[test]
+fn the_text_of_a_failed_quorum_stays_short_and_whole() {
+    let votes = (0..200).map(|i| forged(&format!("é{}", "ß".repeat(400)), 9, i)).collect();
+    let error = select(&params(), &bundle(votes), &committee(4, 1)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.len() < limits::DIAGNOSTIC_LIST_BYTES + 500);
+    assert!(text.contains("...truncated\" payload=0B/empty"));
+    assert!(text.ends_with("...truncated; skipped: "));
+}
+
+#[test]
+fn invalid_params_of_the_caller_make_nothing_hashable() {
+    let params = SecretsRequestParams::default();
+    let bundle = Bundle { responses: Some(vec![SignedResult::default(); 3]) };
+    let error = select(&params, &bundle, &committee(4, 1)).unwrap_err();
+    assert_eq!((error.raw, error.hashable, error.valid, error.invalid), (3, 0, 0, 0));
+    let skipped =
+        "[idx=0 unhashable=invalid secrets request params: workflow_id is required secrets=0[]]";
+    assert!(error.to_string().contains(skipped));
+}
