@@ -3,18 +3,20 @@
 
 use std::time::{Instant, SystemTime};
 
+use attestation::statement::{AnswerStatement, TelemetryHash, shares_hash};
 use bytes::Bytes;
 use http::StatusCode;
 use protocol::{
     answer::{ExecuteResponse, MetricEvent},
     json::{self, Details, Tree},
+    quorum::Batch,
 };
 
 use crate::{
     admit::room_completed,
     events::{Event, Events, With},
     ledger::{Outcome, Slot},
-    notary::{Notary, NotaryError},
+    notary::{Notary, NotaryError, Wanted},
     rooms::Finished,
 };
 
@@ -60,8 +62,13 @@ impl Finished {
             ..ExecuteResponse::default()
         };
         let start = Instant::now();
-        let document = notary.document_for(response.user_data(&request.version), nonce).await;
-        response.attestation = match document {
+        let wanted = Wanted {
+            user_data: response.user_data(&request.version),
+            config: quorate.config.hash(),
+            nonce,
+            answer: Some(statement(quorate.batch.get(), events)),
+        };
+        response.attestation = match notary.document(wanted).await {
             Ok(document) => document.into(),
             Err(error) => {
                 let details =
@@ -85,18 +92,36 @@ impl Finished {
     }
 }
 
+/// What the document says of the answer besides its hash: the shares that came with the request, and
+/// what happened until now. The attestation itself happens later, so no document can tell of it.
+fn statement(batch: &Batch, events: &Events) -> AnswerStatement {
+    let request = batch.request();
+    let has_secrets = request.ciphertexts.as_ref().is_some_and(|list| !list.is_empty());
+    let sets = batch
+        .signed()
+        .filter_map(|signed| signed.request.encrypted_decryption_key_shares.as_deref());
+    let shares = sets.flatten().flatten().flatten().map(json::Bytes::as_slice);
+    let mut telemetry = TelemetryHash::new();
+    for event in events.recorded() {
+        telemetry.add(&json::to_vec(&metric_event(event.in_order())));
+    }
+    AnswerStatement {
+        shares_hash: has_secrets.then(|| shares_hash(shares)),
+        telemetry_hash: telemetry.value(),
+        application_request_id: request.application_request_id.as_str().into(),
+        request_version: request.version.as_str().into(),
+    }
+}
+
 /// The two forms in which events travel: the last details of each kind, and all in order.
 pub(crate) fn metrics(events: &Events) -> (Option<Details>, Option<Vec<MetricEvent>>) {
     let events = events.snapshot();
     let last = events.iter().map(|event| (event.name.to_owned(), object(event))).collect();
-    let all = events
-        .into_iter()
-        .map(|Event { name, details }| MetricEvent {
-            event: name.to_owned(),
-            details: Some(details),
-        })
-        .collect();
-    (Some(last), Some(all))
+    (Some(last), Some(events.into_iter().map(metric_event).collect()))
+}
+
+fn metric_event(Event { name, details }: Event) -> MetricEvent {
+    MetricEvent { event: name.to_owned(), details: Some(details) }
 }
 
 fn object(event: &Event) -> Tree {

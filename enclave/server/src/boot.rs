@@ -131,9 +131,9 @@ pub enum RunError {
 /// # Errors
 ///
 /// [`RunError`].
-pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), RunError> {
+pub async fn run(mut setup: Setup, shutdown: CancellationToken) -> Result<(), RunError> {
     let memory = Memory::of_machine();
-    let notary = Notary::start(Arc::clone(&setup.attestor)).map_err(RunError::Thread)?;
+    let notary = notary(&mut setup)?;
     let egress = Arc::new(Egress::new(Arc::clone(&setup.bridge), setup.egress.clone())?);
     let clock = Arc::clone(&setup.clock);
     let budget = Budget::new(memory.runs);
@@ -148,14 +148,21 @@ pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), RunErr
 ///
 /// [`RunError`].
 pub async fn run_app(
-    setup: Setup,
+    mut setup: Setup,
     app: Arc<dyn App>,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let memory = Memory::of_machine();
-    let notary = Notary::start(Arc::clone(&setup.attestor)).map_err(RunError::Thread)?;
+    let notary = notary(&mut setup)?;
     let budget = Budget::new(memory.runs);
     start(setup, app, notary, budget, memory, shutdown).await
+}
+
+/// What makes documents, which name this start of the enclave.
+fn notary(setup: &mut Setup) -> Result<Notary, RunError> {
+    let mut boot_id = [0; 16];
+    setup.randomness.fill_bytes(&mut boot_id);
+    Notary::start(Arc::clone(&setup.attestor), boot_id).map_err(RunError::Thread)
 }
 
 async fn start(

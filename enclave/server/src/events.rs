@@ -57,6 +57,11 @@ impl Events {
         Ok(())
     }
 
+    /// A copy of the list as it grew, which is a beginning of every later one.
+    pub fn recorded(&self) -> Vec<Event> {
+        self.list().events.clone()
+    }
+
     /// A copy of the list, with the number of dropped events if there are any.
     pub fn snapshot(&self) -> Vec<Event> {
         let list = self.list();
@@ -73,6 +78,16 @@ impl Events {
     }
 }
 
+impl Event {
+    /// The same with the members of every object in the order of their names: how it is read by whom
+    /// it reaches.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        let details = self.details.into_iter().map(|(name, value)| (name, in_order(value)));
+        Self { details: details.collect(), ..self }
+    }
+}
+
 impl With {
     /// A text.
     #[must_use]
@@ -80,10 +95,10 @@ impl With {
         self.tree(name, Tree::Text(value.into()))
     }
 
-    /// A number of things.
+    /// A number of things, at most 2^53: readers hold numbers as floating point.
     #[must_use]
     pub fn count(self, name: &str, value: impl TryInto<u64>) -> Self {
-        self.tree(name, Tree::from(value.try_into().unwrap_or(u64::MAX)))
+        self.tree(name, Tree::from(value.try_into().unwrap_or(u64::MAX).min(1 << 53)))
     }
 
     /// A truth value.
@@ -135,6 +150,18 @@ struct List {
     dropped: u64,
 }
 
+fn in_order(tree: Tree) -> Tree {
+    match tree {
+        Tree::List(items) => Tree::List(items.into_iter().map(in_order).collect()),
+        Tree::Object(members) => {
+            let members: Details =
+                members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            Tree::Object(members.into_iter().collect())
+        }
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => tree,
+    }
+}
+
 /// About what the details take in memory and as JSON.
 fn size_of(details: &Details) -> usize {
     details.iter().map(|(name, value)| name.len().saturating_add(size_of_tree(value))).sum()
@@ -179,6 +206,36 @@ mod tests {
         line(&same, "two".to_owned()).unwrap();
         let names: Vec<_> = events.snapshot().into_iter().map(|event| event.name).collect();
         assert_eq!(names, ["request_started", "user_log", "user_log"]);
+    }
+
+    #[test]
+    fn an_event_in_order_is_what_a_reader_writes_again() {
+        let list = Tree::List(vec![Tree::Object(vec![
+            ("b".to_owned(), Tree::from(1_u64)),
+            ("a".to_owned(), Tree::Null),
+        ])]);
+        let details = With::default()
+            .error("no", 500)
+            .tree("list", list)
+            .seconds("seconds", Duration::from_millis(70))
+            .float("whole", 5.0)
+            .float("large", 1e21)
+            .count("count", u64::MAX);
+        let event = Event { name: "all", details: details.0 };
+        let written = |event: &Event| {
+            protocol::json::to_vec(&protocol::answer::MetricEvent {
+                event: event.name.to_owned(),
+                details: Some(event.details.clone()),
+            })
+        };
+        let again = |bytes: &[u8]| {
+            let read: protocol::answer::MetricEvent = protocol::json::from_slice(bytes).unwrap();
+            protocol::json::to_vec(&read)
+        };
+        let in_order = written(&event.clone().in_order());
+        assert_eq!(again(&in_order), in_order);
+        assert_eq!(again(&written(&event)), in_order, "another order on the way is no difference");
+        assert_ne!(written(&event), in_order);
     }
 
     #[test]

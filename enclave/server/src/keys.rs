@@ -8,7 +8,7 @@ use protocol::{
 
 use crate::{
     keychain::{KeyPair, Keychain, PinError},
-    notary::{Notary, NotaryError},
+    notary::{Notary, NotaryError, Wanted},
 };
 
 /// Why no keys are shown. The texts are those of section 2.3.
@@ -87,10 +87,10 @@ pub(crate) async fn show(
         return Err(KeysError::NoKeys);
     }
     let mut response = response(&keys, &config);
-    let user_data = response.user_data();
-    response.attestation = match nonce {
-        Some(nonce) => notary.document_for(user_data, Some(&nonce)).await?.into(),
-        None => Bytes::from(&*notary.recent_document(user_data).await?),
+    let wanted = Wanted::new(response.user_data(), config.hash());
+    response.attestation = match nonce.as_deref() {
+        None => Bytes::from(&*notary.recent_document(wanted.user_data, wanted.config).await?),
+        nonce => notary.document(Wanted { nonce, ..wanted }).await?.into(),
     };
     Ok(response)
 }

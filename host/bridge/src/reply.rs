@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     Method,
     /// The same, for the paths that the reference's router refuses.
     MethodOfRoute(&'static str),
+    /// The challenge is not hexadecimal digits, or longer than a document carries.
+    Nonce,
     /// There is no such path.
     NotFound,
     /// The enclave has no configuration.
@@ -75,6 +77,7 @@ impl IntoResponse for Refusal {
             Self::EnclaveSettings => (502, "enclave_unreachable", "failed to reach enclave"),
             Self::Method => (405, "method", "method not allowed"),
             Self::MethodOfRoute(_) => (405, "method", "Method Not Allowed"),
+            Self::Nonce => (400, "nonce", "invalid nonce: must be 1 to 512 bytes, hex-encoded"),
             Self::NotFound => (404, "path", "404 page not found"),
             Self::Unconfigured => {
                 (503, "unconfigured", "service not accepting requests (T and F are zero)")
@@ -182,6 +185,9 @@ pub(crate) fn relayed(mut headers: HeaderMap) -> HeaderMap {
 
 /// The header with the stable word of a refusal.
 pub const CODE_HEADER: HeaderName = HeaderName::from_static("x-error-code");
+
+/// The header with a caller's challenge, in hexadecimal digits (profile v2).
+pub(crate) const NONCE_HEADER: HeaderName = HeaderName::from_static("x-attestation-nonce");
 
 /// The word for a batch without a quorum.
 pub(crate) const QUORUM_TIMEOUT: &str = "quorum_timeout";

@@ -19,8 +19,8 @@ use axum::{
 };
 use host_bridge::{
     client::{
-        Address, AnswerError, Client, ConfigMismatch, ExecuteError, KeysCheckError, KeysError,
-        RequestError, Step, Trust,
+        Address, AnswerError, Asked, Challenged, Client, ConfigMismatch, ExecuteError,
+        KeysCheckError, KeysError, RequestError, Step, Trust,
     },
     enclave::{CheckError, Images},
 };
@@ -78,7 +78,7 @@ fn word(code: &str) -> HeaderMap {
 async fn executed(status: u16, headers: HeaderMap, body: &'static str) -> ExecuteError {
     let address = server(status, headers, body).await;
     let client = Client::new(MINUTE).unwrap();
-    client.execute(&address, &request(7).sign(&member(1)), None).await.unwrap_err()
+    client.execute(&address, &request(7).sign(&member(1)), &Challenged::No, None).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -88,20 +88,21 @@ async fn a_node_gets_keys_and_a_verified_answer() {
     let trust = trust(&bridge.stub);
     let id = Some(RequestId::from([7; 32]));
     // The bridge configures the enclave first; asking for an execution waits for that.
-    let early = client.execute(&address, &request(1).sign(&member(9)), None).await;
+    let early = client.execute(&address, &request(1).sign(&member(9)), &Challenged::No, None).await;
     assert!(matches!(early, Err(ExecuteError::Request(RequestError::Status { status: 400 }))));
-    let (keys, _session) = client.public_keys(&address, id, &trust, &bridge.clock).await.unwrap();
+    let (keys, _session) =
+        client.public_keys(&address, id, &Challenged::No, &trust, &bridge.clock).await.unwrap();
     assert_eq!(keys.newest().unwrap().public, bridge.stub.key().public());
 
     let [first, second] = [1, 2].map(|number| request(7).sign(&member(number)));
     let (first, second) = tokio::join!(
-        client.execute(&address, &first, None),
-        client.execute(&address, &second, None)
+        client.execute(&address, &first, &Challenged::No, None),
+        client.execute(&address, &second, &Challenged::No, None)
     );
     let first = first.unwrap();
     assert_eq!(first.body, second.unwrap().body);
     assert!(first.timing.unwrap().starts_with("batch;dur="));
-    let verification = trust.answer(&first.body, &request(7), bridge.clock.now());
+    let verification = trust.answer(&first.body, &Asked::of(&request(7)), bridge.clock.now());
     assert!(verification.steps().all(|(_step, outcome)| outcome == Outcome::Passed));
     let answer = verification.result.unwrap();
     assert_eq!(answer.output(), b"output");
@@ -144,7 +145,10 @@ async fn nobody_listening_is_an_unreachable_bridge_and_no_url_is_repeated() {
     let address: Address = format!("http://{}", listener.local()).parse().unwrap();
     drop(listener);
     let client = Client::new(MINUTE).unwrap();
-    let error = client.execute(&address, &request(7).sign(&member(1)), None).await.unwrap_err();
+    let error = client
+        .execute(&address, &request(7).sign(&member(1)), &Challenged::No, None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ExecuteError::Request(RequestError::Unreachable)));
     assert_eq!(error.to_string(), "the bridge cannot be reached");
 }
@@ -154,7 +158,10 @@ async fn an_answer_that_does_not_come_times_out() {
     let listener = TcpListen::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address: Address = format!("http://{}", listener.local()).parse().unwrap();
     let client = Client::new(Duration::from_millis(1)).unwrap();
-    let error = client.execute(&address, &request(7).sign(&member(1)), None).await.unwrap_err();
+    let error = client
+        .execute(&address, &request(7).sign(&member(1)), &Challenged::No, None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ExecuteError::Request(RequestError::TimedOut)), "{error:?}");
 }
 
@@ -165,7 +172,10 @@ async fn keys_that_are_refused_are_no_keys() {
     let stub = Stub::start(clock);
     let asked = async |status, body| {
         let address = server(status, HeaderMap::new(), body).await;
-        client.public_keys(&address, None, &trust(&stub), &clock).await.unwrap_err()
+        client
+            .public_keys(&address, None, &Challenged::No, &trust(&stub), &clock)
+            .await
+            .unwrap_err()
     };
     let refused = asked(503, "enclave config not set\n").await;
     assert!(matches!(refused, KeysError::Request(RequestError::Status { status: 503 })));
@@ -180,12 +190,15 @@ async fn w_02_keys_of_an_enclave_that_is_configured_otherwise_are_refused() {
     for (config, expected) in other_configurations() {
         stub.state().config = Some(config);
         let body = json::to_vec(&stub.public_keys());
-        let refused = trust(&stub).public_keys(&body, clock.now()).unwrap_err();
+        let refused = trust(&stub).public_keys(&body, &Challenged::No, clock.now()).unwrap_err();
         assert!(matches!(refused, KeysCheckError::Config(got) if got == expected), "{refused:?}");
     }
     stub.state().config = Some(reordered());
     let body = json::to_vec(&stub.public_keys());
-    assert!(trust(&stub).public_keys(&body, clock.now()).is_ok(), "the order is no difference");
+    assert!(
+        trust(&stub).public_keys(&body, &Challenged::No, clock.now()).is_ok(),
+        "the order is no difference"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +218,9 @@ async fn w_39_keys_and_their_times_are_as_many() {
     ];
     for mut response in odd {
         response.attestation = stub.document(response.user_data()).into();
-        let refused = trust(&stub).public_keys(&json::to_vec(&response), clock.now()).unwrap_err();
+        let refused = trust(&stub)
+            .public_keys(&json::to_vec(&response), &Challenged::No, clock.now())
+            .unwrap_err();
         assert!(matches!(refused, KeysCheckError::Check(CheckError::Keys)), "{refused:?}");
     }
 }
@@ -231,10 +246,11 @@ async fn what_an_ingress_wants_to_see_is_sent() {
         .route("/requests", post(heard));
     tokio::spawn(serve(Box::new(listener), router, SERVER, CancellationToken::new()));
     let client = Client::new(MINUTE).unwrap();
-    let keys = client.public_keys(&address, None, &trust(&stub), &clock).await;
+    let keys = client.public_keys(&address, None, &Challenged::No, &trust(&stub), &clock).await;
     let session = keys.unwrap().1;
     let signed = request(7).sign(&member(1));
-    let answer = client.execute(&address, &signed, session.as_ref()).await.unwrap();
+    let answer =
+        client.execute(&address, &signed, &Challenged::No, session.as_ref()).await.unwrap();
     assert_eq!(answer.body, "[Some(\"a:b\"), Some(\"enclave-1\")]");
     assert!(!format!("{session:?} {address:?}").contains("a:b"));
 }
@@ -270,7 +286,8 @@ async fn each_step_of_an_answer_can_fail() {
     for ((config, expected), step) in other_configurations().into_iter().zip(steps) {
         stub.state().config = Some(config);
         let answer = stub.executed(&request(7));
-        let verification = trust(&stub).answer(&json::to_vec(&answer), &request(7), now);
+        let verification =
+            trust(&stub).answer(&json::to_vec(&answer), &Asked::of(&request(7)), now);
         assert!(matches!(&verification.result, Err(AnswerError::Config(got)) if *got == expected));
         let outcome =
             |wanted: Step| verification.steps().find(|(step, _)| *step == wanted).unwrap().1;
@@ -296,7 +313,7 @@ async fn an_answer_under_another_root_is_refused() {
 fn steps_are_in_order_and_each_has_a_name() {
     let steps: Vec<_> = Step::all().collect();
     assert!(steps.is_sorted());
-    assert_eq!(steps.len(), 8 + Check::ALL.len());
+    assert_eq!(steps.len(), 8 + Check::ALL.len() + 1);
     let mut names: Vec<_> = steps.iter().map(ToString::to_string).collect();
     names.sort();
     names.dedup();
@@ -304,7 +321,7 @@ fn steps_are_in_order_and_each_has_a_name() {
 }
 
 fn step_of(trust: &Trust, body: &[u8], now: SystemTime) -> Option<Step> {
-    trust.answer(body, &request(7), now).result.err().map(|error| error.step())
+    trust.answer(body, &Asked::of(&request(7)), now).result.err().map(|error| error.step())
 }
 
 /// Configurations that differ in one part, in the order in which they are noticed.

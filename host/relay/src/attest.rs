@@ -5,10 +5,12 @@ use std::{num::NonZeroUsize, time::SystemTime};
 use attestation::{
     Document, Freshness, MeasurementSet, MeasurementsError, Nonce, Policy, TrustRoot, UserData,
     Verified, Verifier, VerifyError,
+    statement::{ExpectedStatement, StatementError, StatementMismatch},
 };
 use protocol::{
     base64::{self, Base64Error},
-    relay::Params,
+    config,
+    relay::{CapabilityRequestParams, EnclaveConfig, Params, SecretsRequestParams},
 };
 
 use crate::registry::{Registry, RegistryError, Snapshot};
@@ -51,6 +53,18 @@ pub enum AttestationError {
     /// The document is not believed.
     #[error("no trusted measurement set matched: {0}")]
     Document(#[from] VerifyError),
+    /// What the enclave states about itself is no statement.
+    #[error("the enclave's statement is none: {0}")]
+    Statement(#[from] StatementError),
+    /// The enclave states another configuration than its params show.
+    #[error("the enclave's statement contradicts its params: {0}")]
+    Stated(#[from] StatementMismatch),
+}
+
+/// Params that show how the enclave is configured.
+pub(crate) trait Configured: Params {
+    /// The configuration.
+    fn enclave_config(&self) -> Option<&EnclaveConfig>;
 }
 
 impl Attestation {
@@ -59,7 +73,7 @@ impl Attestation {
     }
 
     /// Holds params to the registry as it is now.
-    pub(crate) async fn verify<P: Params>(
+    pub(crate) async fn verify<P: Configured>(
         &self,
         params: P,
         now: SystemTime,
@@ -72,6 +86,7 @@ impl Attestation {
         let user_data = UserData::from(*params.user_data().as_bytes());
         let policy = self.policy(&snapshot, user_data)?;
         let document = self.verifier.verify(&document, &policy, now)?;
+        check_statement(&document, params.enclave_config())?;
         Ok(Attested { params, snapshot, _document: document })
     }
 
@@ -98,6 +113,39 @@ impl Attestation {
     }
 }
 
+/// Holds what an enclave states about itself to what it shows. One of version 1 states nothing.
+fn check_statement(
+    document: &Verified<Document>,
+    config: Option<&EnclaveConfig>,
+) -> Result<(), AttestationError> {
+    let Some(statement) = document.statement()? else { return Ok(()) };
+    let hash = config.map(|config| config_of(config).hash());
+    let config_hash = hash.as_ref().map(|hash| hash.as_bytes());
+    Ok(statement.check(&ExpectedStatement { config_hash, ..ExpectedStatement::default() })?)
+}
+
+/// The configuration as the enclave's own interface has it, which its hash is of.
+fn config_of(config: &EnclaveConfig) -> config::EnclaveConfig {
+    config::EnclaveConfig {
+        signers: config.signers.clone(),
+        master_public_key: config.master_public_key.clone(),
+        t: config.t,
+        f: config.f,
+    }
+}
+
+impl Configured for SecretsRequestParams {
+    fn enclave_config(&self) -> Option<&EnclaveConfig> {
+        self.enclave_config.as_ref()
+    }
+}
+
+impl Configured for CapabilityRequestParams {
+    fn enclave_config(&self) -> Option<&EnclaveConfig> {
+        self.enclave_config.as_ref()
+    }
+}
+
 impl<P> Attested<P> {
     pub(crate) fn params(&self) -> &P {
         &self.params
@@ -115,3 +163,72 @@ impl<P> Attested<P> {
 
 /// Chains that are not verified again: an enclave's changes every few hours, and pools are small.
 const REMEMBERED_CHAINS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+#[cfg(test)]
+mod tests {
+    use attestation::statement::Statement;
+
+    use super::*;
+    use crate::{
+        handler::ServeError,
+        world::{World, request},
+    };
+
+    fn statement(config_hash: [u8; 32]) -> Vec<u8> {
+        let statement = Statement {
+            boot_id: [1; 16],
+            config_hash,
+            config_epoch: 0,
+            settings_hash: None,
+            hpke_public_key: None,
+            answer: None,
+        };
+        statement.encode()
+    }
+
+    /// What a node makes of params whose document carries this.
+    async fn verdict(world: &World, public_key: &[u8]) -> Result<(), AttestationError> {
+        let with = |request: attestation::AttestationRequest| request.with_public_key(public_key);
+        let secrets = world.attest_with(world.bare_secrets(), |request| with(request).unwrap());
+        let call = world.attest_with(world.bare_capability(), |request| with(request).unwrap());
+        let handler = world.handler();
+        let mut verdict = Ok(());
+        for served in [handler.serve(&request(&secrets)), handler.serve(&request(&call))] {
+            match served.await {
+                Ok(_) => {}
+                Err(ServeError::Attestation(error)) => verdict = Err(error),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        verdict
+    }
+
+    fn configured(world: &World) -> [u8; 32] {
+        let params = world.bare_secrets();
+        *config_of(params.enclave_config.as_ref().unwrap()).hash().as_bytes()
+    }
+
+    #[tokio::test]
+    async fn an_enclave_that_states_the_configuration_it_shows_is_served() {
+        let world = World::new();
+        verdict(&world, &statement(configured(&world))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_enclave_that_states_another_configuration_than_it_shows_is_refused() {
+        let world = World::new();
+        let refused = verdict(&world, &statement([9; 32])).await.unwrap_err();
+        assert!(matches!(refused, AttestationError::Stated(StatementMismatch::ConfigHash)));
+    }
+
+    #[tokio::test]
+    async fn a_document_that_states_nonsense_is_refused() {
+        let world = World::new();
+        let mut longer = statement(configured(&world));
+        longer.push(0);
+        for nonsense in [b"key".as_slice(), &longer] {
+            let refused = verdict(&world, nonsense).await.unwrap_err();
+            assert!(matches!(refused, AttestationError::Statement(_)), "{refused:?}");
+        }
+    }
+}

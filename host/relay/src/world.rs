@@ -178,10 +178,19 @@ impl World {
     }
 
     /// Puts a document of the enclave's device into params.
-    pub(crate) fn attest<P: Params>(&self, mut params: P) -> P {
+    pub(crate) fn attest<P: Params>(&self, params: P) -> P {
+        self.attest_with(params, |request| request)
+    }
+
+    /// The same with more in the document.
+    pub(crate) fn attest_with<P: Params>(
+        &self,
+        mut params: P,
+        more: impl FnOnce(AttestationRequest) -> AttestationRequest,
+    ) -> P {
         params.set_attestation(String::new());
         let user_data = UserData::from(*params.user_data().as_bytes());
-        let document = self.nsm.attest(&AttestationRequest::from(user_data)).unwrap();
+        let document = self.nsm.attest(&more(AttestationRequest::from(user_data))).unwrap();
         params.set_attestation(base64::encode(&document));
         params
     }

@@ -2,6 +2,7 @@
 //! and what is remembered changes no answer.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that stops has failed"
 )]

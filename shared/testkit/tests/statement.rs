@@ -2,7 +2,6 @@
 //! `public_key` nor `nonce` (relay-protocol 13).
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that stops has failed"
@@ -56,7 +55,7 @@ fn statements() -> [Statement; 3] {
         application_request_id: "execution".into(),
         request_version: "0.0.6".into(),
     };
-    let usual = Statement { answer: Some(answer.clone()), ..short.clone() };
+    let usual = Statement { answer: Some(answer.clone()), ..short };
     let longest = AnswerStatement {
         shares_hash: Some([6; 32]),
         application_request_id: text.as_str().into(),
@@ -68,7 +67,7 @@ fn statements() -> [Statement; 3] {
         settings_hash: Some([4; 32]),
         hpke_public_key: Some([5; 32]),
         answer: Some(longest),
-        ..short.clone()
+        ..short
     };
     [short, usual, long]
 }

@@ -15,11 +15,12 @@ use crypto::sign::SignatureError;
 use protocol::{
     answer::{ConfigRequest, SetConfigResponse, UpdateConfigRequest, UpdateConfigResponse},
     config::{Config, ConfigError, EnclaveConfig, set_config_user_data},
+    ids::ConfigHash,
     json::{self, DecodeError},
 };
 use tokio::sync::Mutex;
 
-use crate::notary::{Notary, NotaryError};
+use crate::notary::{Notary, NotaryError, Wanted};
 
 pub use votes::{Decision, Tally, Votes};
 
@@ -112,7 +113,7 @@ impl ConfigStore {
             return Err(SetConfigError::AlreadySet);
         }
         let config = Config::check(wire).map_err(SetConfigError::Invalid)?;
-        let attestation = notary.document(set_config_user_data(config.hash())).await?.into();
+        let attestation = notary.document(of_config(config.hash())).await?.into();
         let response = SetConfigResponse { config: config.wire().clone(), attestation };
         if !is_final {
             votes.clear();
@@ -148,7 +149,7 @@ impl ConfigStore {
         let attestation = match decision {
             Decision::Pending(_) => Vec::new(),
             Decision::InForce(_) | Decision::Carried(_) => {
-                notary.document(set_config_user_data(proposal)).await?
+                notary.document(of_config(proposal)).await?
             }
         };
         let shown = match decision {
@@ -173,6 +174,11 @@ impl ConfigStore {
         tracing::info!(config = %config.hash(), "configuration in force");
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
     }
+}
+
+/// A document over a configuration, which it states to be in force.
+fn of_config(hash: ConfigHash) -> Wanted<'static> {
+    Wanted::new(set_config_user_data(hash), hash)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl Attestor for Refusing {
 }
 
 fn notary(refuses: bool) -> Notary {
-    Notary::start(Arc::new(Refusing(refuses))).unwrap()
+    Notary::start(Arc::new(Refusing(refuses)), [1; 16]).unwrap()
 }
 
 fn key(seed: u8) -> SigningKey {
@@ -55,7 +55,7 @@ async fn store(first: &EnclaveConfig) -> ConfigStore {
     store
 }
 
-fn in_force(store: &ConfigStore) -> protocol::ids::ConfigHash {
+fn in_force(store: &ConfigStore) -> ConfigHash {
     store.snapshot().unwrap().hash()
 }
 

@@ -29,7 +29,7 @@ use crate::{
     events::{Events, With},
     gateway::{GatewayClient, GatewayError},
     keychain::KeyPair,
-    notary::{Notary, NotaryError},
+    notary::{Notary, NotaryError, Wanted},
     settings::Active,
 };
 
@@ -129,7 +129,8 @@ impl Relay {
     /// Has a document made over the params and sends both. The header in which the reference sends a
     /// second document is left out: no relay node looks at it.
     async fn send<P: Params>(&self, mut params: P) -> Result<(P, Option<RawJson>), RemoteError> {
-        let document = self.remote.notary.document(params.user_data()).await?;
+        let wanted = Wanted::new(params.user_data(), self.config.hash());
+        let document = self.remote.notary.document(wanted).await?;
         params.set_attestation(base64::encode(&document));
         let id = uuid::Uuid::new_v4().to_string();
         let body = Bytes::from(json::to_vec(&rpc::Request::new(id, P::METHOD, &params)));

@@ -70,7 +70,7 @@ fn relay(input: &Value) -> Relay {
     let egress = Arc::new(Egress::new(dialer, EgressPolicy::production()).unwrap());
     let remote = Remote {
         gateway: GatewayClient::new(egress),
-        notary: Notary::start(Arc::new(Paper)).unwrap(),
+        notary: Notary::start(Arc::new(Paper), [1; 16]).unwrap(),
         attempt_timeout: Duration::from_secs(30),
     };
     let key = model::hex(input["enclave_secret_key"].as_str().unwrap()).try_into().unwrap();

@@ -132,7 +132,7 @@ async fn settings(core: &Core, request: Request<Body>) -> Response {
         Ok(held) => held,
         Err(error) => return refused(&(&error).into()),
     };
-    match core.app.inject(&held.bytes) {
+    match core.notary.settings(&held.bytes, |body| core.app.inject(body)) {
         Ok(()) => status_only(StatusCode::NO_CONTENT),
         Err(error) => {
             tracing::warn!(%error, "settings refused");

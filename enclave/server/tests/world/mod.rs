@@ -7,7 +7,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use attestation::{Attestor, Measurements, Nonce, Pcr, Policy, TrustRoot, UserData};
+use attestation::{
+    Attestor, Measurements, Nonce, Pcr, Policy, TrustRoot, UserData, statement::Statement,
+};
 use bytes::Bytes;
 use crypto::{
     seal::EphemeralPublicKey,
@@ -288,9 +290,14 @@ impl World {
         self.ask(Method::POST, "/requests", json::to_vec(&batch.to_vec())).await
     }
 
-    /// Verifies a document as a node does, and says what it binds.
-    pub(crate) fn verify(&self, document: &[u8], user_data: UserDataHash, nonce: Nonce) {
-        self.trust.verify(document, user_data, nonce, self.clock.now());
+    /// Verifies a document as a node does, and gives its statement.
+    pub(crate) fn verify(
+        &self,
+        document: &[u8],
+        user_data: UserDataHash,
+        nonce: Nonce,
+    ) -> Statement {
+        self.trust.verify(document, user_data, nonce, self.clock.now())
     }
 }
 
@@ -301,10 +308,11 @@ impl Trust {
         user_data: UserDataHash,
         nonce: Nonce,
         now: SystemTime,
-    ) {
+    ) -> Statement {
         let user_data = UserData::from(*user_data.as_bytes());
         let policy = Policy::new(self.root.clone(), self.measurements.clone(), user_data, nonce);
-        attestation::verify(document, &policy, now).unwrap();
+        let verified = attestation::verify(document, &policy, now).unwrap();
+        verified.statement().unwrap().unwrap()
     }
 
     pub(crate) fn parts(&self) -> (TrustRoot, Measurements) {

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, time::SystemTime};
 
-use attestation::{Check, Outcome, Pcr, VerifyError};
+use attestation::{
+    Check, Outcome, Pcr, VerifyError,
+    statement::{
+        ExpectedAnswer, ExpectedStatement, Statement, StatementError, StatementMismatch,
+        TelemetryHash,
+    },
+};
 use protocol::{
     answer::{ExecuteResponse, MetricEvent},
     compute::ComputeRequest,
@@ -10,7 +16,26 @@ use protocol::{
     json::{self, DecodeError},
 };
 
-use super::{ConfigMismatch, Trust};
+use super::{Challenged, ConfigMismatch, Trust};
+
+/// What was asked, and what is known of who has to answer.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// The request.
+    pub request: &'a ComputeRequest,
+    /// Whether it was sent with a challenge.
+    pub challenged: Challenged,
+    /// Which start of an enclave the request's key is of: what it stated with its keys.
+    pub boot_id: Option<[u8; 16]>,
+}
+
+impl<'a> Asked<'a> {
+    /// The request alone.
+    #[must_use]
+    pub const fn of(request: &'a ComputeRequest) -> Self {
+        Self { request, challenged: Challenged::No, boot_id: None }
+    }
+}
 
 /// An answer for which an enclave of a trusted image vouches.
 ///
@@ -23,7 +48,9 @@ pub struct VerifiedAnswer {
     module_id: String,
     pcrs: BTreeMap<u8, Pcr>,
     attested_at: SystemTime,
-    unattested_events: Vec<MetricEvent>,
+    statement: Option<Statement>,
+    events: Vec<MetricEvent>,
+    attested_events: usize,
 }
 
 impl VerifiedAnswer {
@@ -63,10 +90,22 @@ impl VerifiedAnswer {
         self.attested_at
     }
 
-    /// What happened meanwhile. **Nothing vouches for it** (W-16): good for showing, not for deciding.
+    /// What the enclave states about itself; one of version 1 states nothing.
+    #[must_use]
+    pub const fn statement(&self) -> Option<&Statement> {
+        self.statement.as_ref()
+    }
+
+    /// What happened until the enclave vouched for the answer, if it states its telemetry.
+    #[must_use]
+    pub fn attested_events(&self) -> &[MetricEvent] {
+        self.events.get(..self.attested_events).unwrap_or_default()
+    }
+
+    /// What happened besides. **Nothing vouches for it** (W-16): good for showing, not for deciding.
     #[must_use]
     pub fn unattested_events(&self) -> &[MetricEvent] {
-        &self.unattested_events
+        self.events.get(self.attested_events..).unwrap_or_default()
     }
 }
 
@@ -91,6 +130,15 @@ pub enum AnswerError {
     /// The attestation document does not hold.
     #[error("the attestation document is refused: {}", .0.check())]
     Document(#[source] VerifyError),
+    /// What the enclave states about itself is no statement.
+    #[error("the enclave's statement is none")]
+    Statement(#[from] StatementError),
+    /// The enclave states something else than its answer says, or than is known of it.
+    #[error(transparent)]
+    Stated(#[from] StatementMismatch),
+    /// The enclave stated something with its keys, and states nothing with its answer.
+    #[error("the enclave states nothing about itself, and did before")]
+    Unstated,
 }
 
 /// One step of the verification of an answer, in the order in which they are taken.
@@ -114,6 +162,9 @@ pub enum Step {
     MasterPublicKey,
     /// One check of the attestation document, which binds request, configuration and output.
     Document(Check),
+    /// What the enclave states about itself agrees with its answer and with what is known of it. One of
+    /// version 1 states nothing.
+    Statement,
 }
 
 /// A verification: how far it came, and what it found.
@@ -128,16 +179,17 @@ impl Trust {
     ///
     /// `now` is the verifier's clock or, for an answer from an archive, a moment when it was fresh.
     #[must_use]
-    pub fn answer(&self, body: &[u8], request: &ComputeRequest, now: SystemTime) -> Verification {
-        Verification { result: self.check_answer(body, request, now) }
+    pub fn answer(&self, body: &[u8], asked: &Asked<'_>, now: SystemTime) -> Verification {
+        Verification { result: self.check_answer(body, asked, now) }
     }
 
     fn check_answer(
         &self,
         body: &[u8],
-        request: &ComputeRequest,
+        asked: &Asked<'_>,
         now: SystemTime,
     ) -> Result<VerifiedAnswer, AnswerError> {
+        let Asked { request, challenged, .. } = asked;
         let answer: ExecuteResponse = json::from_slice(body).map_err(AnswerError::Json)?;
         let request_hash = request.hash();
         if answer.request_hash != request_hash {
@@ -152,8 +204,11 @@ impl Trust {
         self.check_config(&answer.config)?;
         let user_data = answer.user_data(&request.version);
         let document = answer.attestation.as_slice();
-        let verified = self.checker.verify(document, user_data, now);
-        let document = verified.map_err(AnswerError::Document)?.into_inner();
+        let verified = self.checker.verify(document, user_data, challenged, now);
+        let verified = verified.map_err(AnswerError::Document)?;
+        let statement = verified.statement()?;
+        let attested_events = check_statement(statement.as_ref(), &answer, asked)?;
+        let document = verified.into_inner();
         Ok(VerifiedAnswer {
             config_hash: answer.config.hash(),
             output: answer.output.into_vec(),
@@ -161,9 +216,49 @@ impl Trust {
             module_id: document.module_id,
             pcrs: document.pcrs,
             attested_at: document.timestamp,
-            unattested_events: answer.metric_events.unwrap_or_default(),
+            statement,
+            events: answer.metric_events.unwrap_or_default(),
+            attested_events,
         })
     }
+}
+
+/// Holds a statement to the answer and to what is known of the enclave; says how many events it covers.
+fn check_statement(
+    statement: Option<&Statement>,
+    answer: &ExecuteResponse,
+    asked: &Asked<'_>,
+) -> Result<usize, AnswerError> {
+    let Some(statement) = statement else {
+        return if asked.boot_id.is_some() { Err(AnswerError::Unstated) } else { Ok(0) };
+    };
+    let expected = ExpectedAnswer {
+        application_request_id: Some(&asked.request.application_request_id),
+        request_version: Some(&asked.request.version),
+        ..ExpectedAnswer::default()
+    };
+    statement.check(&ExpectedStatement {
+        boot_id: asked.boot_id.as_ref(),
+        config_hash: Some(answer.config.hash().as_bytes()),
+        answer: Some(expected),
+        ..ExpectedStatement::default()
+    })?;
+    let stated = statement.answer.as_ref().map(|stated| stated.telemetry_hash);
+    let events = answer.metric_events.as_deref().unwrap_or_default();
+    let covered = stated.and_then(|hash| covered(events, &hash));
+    Ok(covered.ok_or(StatementMismatch::TelemetryHash)?)
+}
+
+/// How many events from the first on have this hash. The last ones happened after it was stated.
+fn covered(events: &[MetricEvent], hash: &[u8; 32]) -> Option<usize> {
+    let mut telemetry = TelemetryHash::new();
+    let mut count = 0_usize;
+    let mut events = events.iter();
+    while telemetry.value() != *hash {
+        telemetry.add(&json::to_vec(events.next()?));
+        count = count.saturating_add(1);
+    }
+    Some(count)
 }
 
 impl Verification {
@@ -195,6 +290,7 @@ impl AnswerError {
             Self::Config(ConfigMismatch::Threshold { .. }) => Step::Threshold,
             Self::Config(ConfigMismatch::MasterPublicKey) => Step::MasterPublicKey,
             Self::Document(error) => Step::Document(error.check()),
+            Self::Statement(_) | Self::Stated(_) | Self::Unstated => Step::Statement,
         }
     }
 }
@@ -212,7 +308,7 @@ impl Step {
             Self::Threshold,
             Self::MasterPublicKey,
         ];
-        own.into_iter().chain(Check::ALL.map(Self::Document))
+        own.into_iter().chain(Check::ALL.map(Self::Document)).chain([Self::Statement])
     }
 }
 
@@ -228,6 +324,7 @@ impl fmt::Display for Step {
             Self::Threshold => f.write_str("vault threshold"),
             Self::MasterPublicKey => f.write_str("vault master public key"),
             Self::Document(check) => write!(f, "attestation: {check}"),
+            Self::Statement => f.write_str("enclave statement"),
         }
     }
 }

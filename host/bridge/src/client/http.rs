@@ -7,10 +7,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use protocol::{clock::Clock, compute::SignedComputeRequest, ids::RequestId, json, limits};
 use reqwest::{RequestBuilder, Response};
 
-use super::{Address, KeysCheckError, Trust};
+use super::{Address, Challenged, KeysCheckError, Trust};
 use crate::{
     enclave::Attested,
-    reply::{CODE_HEADER, QUORUM_TIMEOUT},
+    reply::{CODE_HEADER, NONCE_HEADER, QUORUM_TIMEOUT},
 };
 
 /// Sends requests to bridges; keeps connections.
@@ -124,6 +124,9 @@ impl Client {
 
     /// Asks for the enclave's keys, for one request if given, and verifies them.
     ///
+    /// With a challenge, which is drawn anew for each call, the enclave makes a document for it; without
+    /// one, it may show one of some seconds ago.
+    ///
     /// # Errors
     ///
     /// [`KeysError`].
@@ -131,10 +134,14 @@ impl Client {
         &self,
         bridge: &Address,
         request: Option<RequestId>,
+        challenged: &Challenged,
         trust: &Trust,
         clock: &dyn Clock,
     ) -> Result<(Attested, Option<Session>), KeysError> {
-        let query = request.map(|id| format!("requestID={id}"));
+        let request = request.map(|id| format!("requestID={id}"));
+        let nonce = challenge(challenged).map(|hex| format!("nonce={hex}"));
+        let query: Vec<_> = request.into_iter().chain(nonce).collect();
+        let query = Some(query.join("&")).filter(|query| !query.is_empty());
         let sent = self.http.get(bridge.join("publicKeys", query.as_deref()));
         let sent = send(sent, bridge, limits::PUBLIC_KEYS_TIMEOUT);
         let response = sent.await?;
@@ -144,11 +151,15 @@ impl Client {
         if status != StatusCode::OK {
             return Err(RequestError::Status { status: status.as_u16() }.into());
         }
-        Ok((trust.public_keys(&body, clock.now())?, session))
+        Ok((trust.public_keys(&body, challenged, clock.now())?, session))
     }
 
     /// Sends one signed request and waits for the answer to its batch. Verify it with
     /// [`Trust::answer`].
+    ///
+    /// One answer is for all who sent the request, so it answers a challenge only if each member whose
+    /// request made the batch sent the same. Whoever asks alone for all of them sends one of its own; a
+    /// node among others sends one that they all derive, or none.
     ///
     /// # Errors
     ///
@@ -157,10 +168,14 @@ impl Client {
         &self,
         bridge: &Address,
         request: &SignedComputeRequest,
+        challenged: &Challenged,
         session: Option<&Session>,
     ) -> Result<Delivered, ExecuteError> {
         let mut sent = self.http.post(bridge.join("requests", None)).body(json::to_vec(request));
         sent = sent.header(http::header::CONTENT_TYPE, "application/json");
+        if let Some(nonce) = challenge(challenged) {
+            sent = sent.header(NONCE_HEADER, nonce);
+        }
         if let Some(Session(session)) = session {
             sent = sent.header(SESSION, session);
         }
@@ -173,6 +188,16 @@ impl Client {
         }
         let code = headers.get(CODE_HEADER).and_then(|value| value.to_str().ok());
         Err(refusal(status, code, body, request.request.request_id))
+    }
+}
+
+/// The challenge as it travels.
+fn challenge(challenged: &Challenged) -> Option<String> {
+    match challenged {
+        Challenged::No => None,
+        Challenged::Offered(challenge) | Challenged::Demanded(challenge) => {
+            Some(challenge.to_string())
+        }
     }
 }
 

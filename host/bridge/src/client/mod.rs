@@ -18,9 +18,10 @@ use attestation::TrustRoot;
 use protocol::config::EnclaveConfig;
 
 pub use address::{Address, AddressError, AuthHeader, AuthHeaderError};
-pub use answer::{AnswerError, Step, Verification, VerifiedAnswer};
+pub use answer::{AnswerError, Asked, Step, Verification, VerifiedAnswer};
 pub use http::{Client, ClientError, Delivered, ExecuteError, KeysError, RequestError, Session};
 
+pub use crate::enclave::Challenged;
 use crate::enclave::{Attested, CheckError, Checker, Images};
 
 /// What a node believes: which images, under which root, with which configuration.
@@ -76,8 +77,13 @@ impl Trust {
     ///
     /// - [`KeysCheckError::Check`] if the attestation does not hold.
     /// - [`KeysCheckError::Config`] if the enclave is configured otherwise.
-    pub fn public_keys(&self, body: &[u8], now: SystemTime) -> Result<Attested, KeysCheckError> {
-        let attested = self.checker.public_keys(body, now)?;
+    pub fn public_keys(
+        &self,
+        body: &[u8],
+        challenged: &Challenged,
+        now: SystemTime,
+    ) -> Result<Attested, KeysCheckError> {
+        let attested = self.checker.public_keys(body, challenged, now)?;
         self.check_config(attested.config.wire())?;
         Ok(attested)
     }

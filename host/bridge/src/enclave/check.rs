@@ -8,7 +8,9 @@ use std::{
 };
 
 use attestation::{
-    Document, Measurements, Nonce, Policy, TrustRoot, UserData, Verified, Verifier, VerifyError,
+    Challenge, Document, Measurements, Nonce, Policy, TrustRoot, UserData, Verified, Verifier,
+    VerifyError,
+    statement::{ExpectedStatement, Statement, StatementError, StatementMismatch},
 };
 use bytes::Bytes;
 use crypto::seal::EphemeralPublicKey;
@@ -29,6 +31,37 @@ pub struct Attested {
     pub module_id: String,
     /// Its live keys, or the one of the request that was asked about. At least one.
     pub keys: Vec<AttestedKey>,
+    /// What it states about itself; an enclave of version 1 states nothing.
+    pub statement: Option<Statement>,
+}
+
+/// Whether a document was asked for with a challenge, and what that means.
+///
+/// A nonce in a document is always the challenge of whoever had it made. The enclave puts it there, but
+/// hosts of version 1 do not hand it on and enclaves of version 1 do not look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Challenged {
+    /// There was none.
+    No,
+    /// There was this one, by way of a host that may be of version 1: what is there has to be it.
+    Offered(Challenge),
+    /// There was this one, and it has to be there.
+    Demanded(Challenge),
+}
+
+impl Challenged {
+    /// What the document is held to. What is read of it here is verified with the rest.
+    fn nonce(&self, document: &[u8]) -> Nonce {
+        let carries_one =
+            || Document::decode_unverified(document).is_ok_and(|document| document.nonce.is_some());
+        match self {
+            Self::No => Nonce::NotUsed,
+            Self::Offered(_) if !carries_one() => Nonce::NotUsed,
+            Self::Offered(challenge) | Self::Demanded(challenge) => {
+                Nonce::Expected(challenge.clone())
+            }
+        }
+    }
 }
 
 /// A key to which shares may be sealed.
@@ -70,6 +103,12 @@ pub enum CheckError {
     /// The configuration cannot work (W-11).
     #[error("the configuration cannot work")]
     Config(#[from] ConfigError),
+    /// What the enclave states about itself is no statement.
+    #[error("the enclave's statement is none")]
+    Statement(#[from] StatementError),
+    /// What the enclave states about itself contradicts its answer.
+    #[error("the enclave's statement contradicts its answer: {0}")]
+    Stated(#[from] StatementMismatch),
     /// The configuration set is not the one that was posted.
     #[error("another configuration was set than the one posted")]
     OtherConfig,
@@ -108,13 +147,21 @@ impl Checker {
     /// # Errors
     ///
     /// [`CheckError`]; nothing the answer says is to be used then.
-    pub fn public_keys(&self, body: &[u8], now: SystemTime) -> Result<Attested, CheckError> {
+    pub fn public_keys(
+        &self,
+        body: &[u8],
+        challenged: &Challenged,
+        now: SystemTime,
+    ) -> Result<Attested, CheckError> {
         let response: PublicKeyResponse = json::from_slice(body)?;
-        let document = self.verify(response.attestation.as_slice(), response.user_data(), now)?;
+        let document = response.attestation.as_slice();
+        let document = self.verify(document, response.user_data(), challenged, now)?;
+        let statement = statement(&document, response.config.hash())?;
         Ok(Attested {
             keys: keys(&response).ok_or(CheckError::Keys)?,
             config: Config::check(response.config)?,
             module_id: document.into_inner().module_id,
+            statement,
         })
     }
 
@@ -128,7 +175,8 @@ impl Checker {
         let is_known =
             |(known, since): &(Bytes, Instant)| known == body && since.elapsed() < VERIFIED_AGE;
         if !last.as_ref().is_some_and(is_known) {
-            self.public_keys(body, now)?;
+            // A challenge is for whoever sent it to look for.
+            self.public_keys(body, &Challenged::No, now)?;
             *last = Some((body.clone(), Instant::now()));
         }
         Ok(())
@@ -150,11 +198,13 @@ impl Checker {
         if hash != posted {
             return Err(CheckError::OtherConfig);
         }
-        self.verify(response.attestation.as_slice(), set_config_user_data(hash), now)?;
+        let document = response.attestation.as_slice();
+        let document = self.verify(document, set_config_user_data(hash), &Challenged::No, now)?;
+        statement(&document, hash)?;
         Ok(())
     }
 
-    /// Verifies a document that has to bind `user_data`.
+    /// Verifies a document that has to bind `user_data`, and its nonce.
     ///
     /// # Errors
     ///
@@ -163,11 +213,12 @@ impl Checker {
         &self,
         document: &[u8],
         user_data: UserDataHash,
+        challenged: &Challenged,
         now: SystemTime,
     ) -> Result<Verified<Document>, VerifyError> {
         let user_data = UserData::from(*user_data.as_bytes());
         let (root, image) = (self.root.clone(), self.image.clone());
-        let policy = Policy::new(root, image, user_data, Nonce::NotUsed);
+        let policy = Policy::new(root, image, user_data, challenged.nonce(document));
         let policy = self.other_images.iter().cloned().fold(policy, Policy::or_measurements);
         self.verifier.verify(document, &policy, now)
     }
@@ -181,6 +232,17 @@ impl std::fmt::Debug for Checker {
             .field("other_images", &self.other_images)
             .finish_non_exhaustive()
     }
+}
+
+/// The statement of a document over this configuration, if it has one.
+fn statement(
+    document: &Verified<Document>,
+    config: ConfigHash,
+) -> Result<Option<Statement>, CheckError> {
+    let Some(statement) = document.statement()? else { return Ok(None) };
+    let config_hash = Some(config.as_bytes());
+    statement.check(&ExpectedStatement { config_hash, ..ExpectedStatement::default() })?;
+    Ok(Some(statement))
 }
 
 /// The keys of an answer, if each is one and has its times.

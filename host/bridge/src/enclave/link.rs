@@ -9,6 +9,8 @@ use transport::{
     http::{ClientLimits, Pool, PoolLimits, SendError},
 };
 
+use crate::reply::NONCE_HEADER;
+
 /// Why the enclave gave no answer.
 pub type LinkError = SendError<DialError>;
 
@@ -38,6 +40,22 @@ impl Link {
         body: Bytes,
         limits: &ClientLimits,
     ) -> Result<Response<Bytes>, LinkError> {
+        self.send_with(method, path, None, body, limits).await
+    }
+
+    /// The same, with the callers' challenge.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::send`].
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        nonce: Option<&HeaderValue>,
+        body: Bytes,
+        limits: &ClientLimits,
+    ) -> Result<Response<Bytes>, LinkError> {
         let mut request = Request::new(body);
         // A path that is no path reaches nothing.
         *request.uri_mut() = path.parse().unwrap_or_default();
@@ -45,6 +63,9 @@ impl Link {
         let headers = request.headers_mut();
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(nonce) = nonce {
+            headers.insert(NONCE_HEADER, nonce.clone());
+        }
         self.pool.send((), request, limits, self.dial.dial()).await
     }
 }

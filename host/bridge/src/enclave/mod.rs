@@ -8,7 +8,7 @@ mod link;
 mod seen;
 mod watch;
 
-pub use check::{Attested, AttestedKey, CheckError, Checker, Images};
+pub use check::{Attested, AttestedKey, Challenged, CheckError, Checker, Images};
 pub use link::{Link, LinkError};
 pub use seen::{Condition, Seen, Settings};
 pub(crate) use watch::CALL;

@@ -13,7 +13,9 @@ use tokio::{
 };
 use transport::http::ClientLimits;
 
-use super::{Attested, CheckError, Checker, Condition, Link, Seen, Settings, seen::Board};
+use super::{
+    Attested, Challenged, CheckError, Checker, Condition, Link, Seen, Settings, seen::Board,
+};
 
 /// What is known of the enclave, and a way to have it looked at. Clones share both.
 #[derive(Clone, Debug)]
@@ -131,10 +133,12 @@ impl Watcher {
             }
         };
         match status {
-            StatusCode::OK => match self.checker.public_keys(&body, self.clock.now()) {
-                Ok(attested) => self.believe(attested),
-                Err(error) => self.refuse(&error),
-            },
+            StatusCode::OK => {
+                match self.checker.public_keys(&body, &Challenged::No, self.clock.now()) {
+                    Ok(attested) => self.believe(attested),
+                    Err(error) => self.refuse(&error),
+                }
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 // An enclave that had a configuration and has none is another one.
                 self.set(Condition::Unconfigured, |seen| self.forget(seen));
@@ -257,9 +261,16 @@ impl std::fmt::Debug for Watcher {
     }
 }
 
-/// Keys live in the enclave's memory only and overlap when they rotate: after a restart none is known.
+/// An enclave states which start it is of. One of version 1 does not, but its keys live in its memory
+/// only and overlap when they rotate: after a restart none is known.
 fn is_same_boot(known: &Attested, now: &Attested) -> bool {
-    known.module_id == now.module_id && known.shares_a_key_with(now)
+    let boot_id = |attested: &Attested| Some(attested.statement.as_ref()?.boot_id);
+    let is_same = match (boot_id(known), boot_id(now)) {
+        (Some(known), Some(now)) => known == now,
+        (None, None) => known.shares_a_key_with(now),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    is_same && known.module_id == now.module_id
 }
 
 /// An error with its causes, for the log.

@@ -1,5 +1,6 @@
 //! The port for nodes (sections 10.2 to 10.4).
 
+use attestation::attestor::NONCE_LIMIT_BYTES;
 use axum::{
     Router,
     body::Body,
@@ -8,13 +9,13 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Ports, health, pass_on, query};
 use crate::{
     batch::{Answer, Unchecked},
     enclave::{CALL, Condition},
-    reply::{Refusal, Rejected},
+    reply::{NONCE_HEADER, Refusal, Rejected},
 };
 
 /// The routes.
@@ -57,13 +58,23 @@ async fn execute(State(ports): State<Ports>, request: Request) -> Response {
         return Refusal::Method.into_response();
     }
     let answer = async {
+        let nonce = nonce(request.headers())?;
         let received = ports.intake.read(request.into_body()).await?;
-        let request = ports.intake.decode(received, Unchecked::decode).await??;
+        let request = ports.intake.decode(received, Unchecked::decode).await??.answering(nonce);
         let attested = ports.attested().await?;
         Ok(ports.collector.submit(request, attested.config.committee()).await?)
     };
     let answer: Result<Answer, Rejected> = answer.await;
     answer.into_response()
+}
+
+/// The caller's challenge. One that the enclave would refuse would fail the whole batch.
+fn nonce(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    let Some(nonce) = headers.get(NONCE_HEADER) else { return Ok(None) };
+    let is_hex = nonce.as_bytes().iter().all(u8::is_ascii_hexdigit);
+    let bytes = nonce.len() / 2;
+    let fits = nonce.len() % 2 == 0 && (1..=NONCE_LIMIT_BYTES).contains(&bytes);
+    if is_hex && fits { Ok(Some(nonce.clone())) } else { Err(Refusal::Nonce) }
 }
 
 /// A vote for a new configuration.

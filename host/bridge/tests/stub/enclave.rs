@@ -6,13 +6,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use attestation::{AttestationRequest, Attestor as _, TrustRoot, UserData};
+use attestation::{
+    AttestationRequest, Attestor as _, TrustRoot, UserData,
+    statement::{AnswerStatement, Statement, TelemetryHash},
+};
 use axum::{Router, body::to_bytes, extract::Request, response::Response};
 use bytes::Bytes;
 use crypto::seal::EphemeralKey;
 use http::{HeaderMap, Method, StatusCode};
 use protocol::{
-    answer::{ConfigRequest, ExecuteResponse, PublicKeyResponse, SetConfigResponse},
+    answer::{ConfigRequest, ExecuteResponse, MetricEvent, PublicKeyResponse, SetConfigResponse},
     clock::Clock,
     compute::{Batch, ComputeRequest},
     config::{EnclaveConfig, set_config_user_data},
@@ -64,6 +67,12 @@ pub struct State {
     pub batches: Vec<Batch>,
     /// Calls but the watch's, as `METHOD path`.
     pub calls: Vec<String>,
+    /// Challenges of batches, in hexadecimal digits.
+    pub nonces: Vec<Option<String>>,
+    /// Whether documents state which start of the enclave they are of.
+    pub states: bool,
+    /// Which start that is.
+    pub boot: u8,
     /// Answers to the next calls but the watch's, instead of the usual ones.
     pub next: VecDeque<(StatusCode, HeaderMap, Bytes)>,
     /// How long an execution takes, and handing over settings.
@@ -107,6 +116,7 @@ impl Stub {
         state.config = None;
         state.settings = None;
         state.key += 1;
+        state.boot += 1;
         let (dialer, listener) = memory::pair();
         let stop = CancellationToken::new();
         state.dialer = Some(dialer);
@@ -119,9 +129,54 @@ impl Stub {
         tokio::spawn(serve(Box::new(listener), router, SERVER, stop));
     }
 
+    /// Another key, and nothing else.
+    pub fn rotate(&self) {
+        self.state().key += 100;
+    }
+
     pub fn document(&self, user_data: UserDataHash) -> Vec<u8> {
-        let said = AttestationRequest::from(UserData::from(*user_data.as_bytes()));
+        self.document_with(user_data, None, None)
+    }
+
+    /// A document with a statement, if the enclave makes them, and for a challenge.
+    pub fn document_with(
+        &self,
+        user_data: UserDataHash,
+        answer: Option<AnswerStatement>,
+        nonce: Option<&str>,
+    ) -> Vec<u8> {
+        let mut said = AttestationRequest::from(UserData::from(*user_data.as_bytes()));
+        if self.state().states {
+            let statement = self.statement(answer).encode();
+            said = said.with_public_key(&statement).unwrap();
+        }
+        if let Some(nonce) = nonce {
+            said = said.with_nonce(&vectors::model::hex(nonce)).unwrap();
+        }
         self.0.nsm.attest(&said).unwrap()
+    }
+
+    /// A document with this public key.
+    pub fn document_of(&self, user_data: UserDataHash, public_key: &[u8]) -> Vec<u8> {
+        let said = AttestationRequest::from(UserData::from(*user_data.as_bytes()));
+        self.0.nsm.attest(&said.with_public_key(public_key).unwrap()).unwrap()
+    }
+
+    pub fn now(&self) -> SystemTime {
+        self.0.clock.now()
+    }
+
+    /// What the enclave states about itself: the start it is of, and its configuration.
+    pub fn statement(&self, answer: Option<AnswerStatement>) -> Statement {
+        let state = self.state();
+        Statement {
+            boot_id: [state.boot; 16],
+            config_hash: *state.config.clone().unwrap_or_default().hash().as_bytes(),
+            config_epoch: 0,
+            settings_hash: None,
+            hpke_public_key: None,
+            answer,
+        }
     }
 
     pub fn key(&self) -> EphemeralKey {
@@ -130,6 +185,10 @@ impl Stub {
 
     /// The answer to `/publicKeys`.
     pub fn public_keys(&self) -> PublicKeyResponse {
+        self.public_keys_for(None)
+    }
+
+    fn public_keys_for(&self, nonce: Option<&str>) -> PublicKeyResponse {
         let config = self.state().config.clone().unwrap_or_default();
         let created: Rfc3339 = "2027-01-15T08:00:00Z".parse().unwrap();
         let mut response = PublicKeyResponse {
@@ -139,12 +198,16 @@ impl Stub {
             config: config.with_empty_for_nil(),
             attestation: json::Bytes::nil(),
         };
-        response.attestation = self.document(response.user_data()).into();
+        response.attestation = self.document_with(response.user_data(), None, nonce).into();
         response
     }
 
     /// The answer to a batch.
     pub fn executed(&self, request: &ComputeRequest) -> ExecuteResponse {
+        self.executed_for(request, None)
+    }
+
+    pub fn executed_for(&self, request: &ComputeRequest, nonce: Option<&str>) -> ExecuteResponse {
         let config = self.state().config.clone().unwrap_or_default();
         let mut response = ExecuteResponse {
             request_id: request.request_id,
@@ -154,7 +217,18 @@ impl Stub {
             config: config.with_empty_for_nil(),
             ..ExecuteResponse::default()
         };
-        response.attestation = self.document(response.user_data(&request.version)).into();
+        let event = |name: &str| MetricEvent { event: name.to_owned(), details: None };
+        let mut telemetry = TelemetryHash::new();
+        telemetry.add(&json::to_vec(&event("covered")));
+        response.metric_events = Some(vec![event("covered"), event("later")]);
+        let answer = AnswerStatement {
+            shares_hash: None,
+            telemetry_hash: telemetry.value(),
+            application_request_id: request.application_request_id.as_str().into(),
+            request_version: request.version.as_str().into(),
+        };
+        let user_data = response.user_data(&request.version);
+        response.attestation = self.document_with(user_data, Some(answer), nonce).into();
         response
     }
 
@@ -170,7 +244,9 @@ impl Stub {
             state.calls.push(format!("{method} {path}"));
             state.next.pop_front()
         };
-        let usual = self.usual(&method, &path, &body).await;
+        let nonce = head.headers.get("x-attestation-nonce");
+        let nonce = nonce.map(|nonce| nonce.to_str().unwrap());
+        let usual = self.usual(&method, &path, nonce, &body).await;
         let (status, headers, body) = planned.unwrap_or(usual);
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
@@ -182,6 +258,7 @@ impl Stub {
         &self,
         method: &Method,
         path: &str,
+        nonce: Option<&str>,
         body: &[u8],
     ) -> (StatusCode, HeaderMap, Bytes) {
         match (method, path) {
@@ -189,7 +266,8 @@ impl Stub {
                 if self.state().config.is_none() {
                     return plain(503, "enclave config not set\n");
                 }
-                answer(&self.public_keys())
+                let nonce = path.split_once("nonce=").map(|(_before, nonce)| nonce);
+                answer(&self.public_keys_for(nonce))
             }
             (&Method::POST, "/config") => self.set_config(body),
             (&Method::POST, "/settings") => {
@@ -202,9 +280,10 @@ impl Stub {
                 let batch: Batch = json::from_slice(body).unwrap();
                 let request = batch[0].request.clone();
                 self.state().batches.push(batch);
+                self.state().nonces.push(nonce.map(str::to_owned));
                 let delay = self.state().delay;
                 tokio::time::sleep(delay).await;
-                answer(&self.executed(&request))
+                answer(&self.executed_for(&request, nonce))
             }
             _ => plain(404, "404 page not found\n"),
         }

@@ -78,6 +78,20 @@ impl Running {
     pub async fn submit(&self, signed: &SignedComputeRequest) -> http::Response<Bytes> {
         send(&self.nodes, Method::POST, "/requests", json::to_vec(signed)).await
     }
+
+    /// The same with a challenge, in hexadecimal digits.
+    pub async fn challenge(
+        &self,
+        signed: &SignedComputeRequest,
+        nonce: &str,
+    ) -> http::Response<Bytes> {
+        let request = http::Request::builder().method(Method::POST).uri("/requests");
+        let request = request.header("host", "bridge").header("x-attestation-nonce", nonce);
+        let request = request.body(json::to_vec(signed).into()).unwrap();
+        let stream = self.nodes.dial().await.unwrap();
+        let mut connection = Connection::open(stream, &CLIENT).await.unwrap();
+        connection.send(request, &CLIENT).await.unwrap()
+    }
 }
 
 /// Sends a request and reads the response, if there is one.

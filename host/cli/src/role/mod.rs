@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Options of every role.
+// The parser fills no group of arguments around another one; without members it never counts as given.
 #[derive(Debug, clap::Args)]
+#[group(args = ["config"])]
 pub(crate) struct RoleArgs {
     /// The configuration: a TOML file. Unknown keys are refused, and everything that is wrong is said
     /// at once.
@@ -52,12 +54,19 @@ impl RoleArgs {
 fn dangerous_root(path: Option<&Path>) -> Result<Option<TrustRoot>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let root = read_root(path)?;
-    output::note(format_args!(
-        "warning: attestation documents are believed under the root in {} instead of AWS's; whoever \
-         holds its key can claim to be any enclave",
-        path.display()
-    ));
+    warn_of_root(path, &root);
     Ok(Some(root))
+}
+
+/// Says that a root is not AWS's, if it is not.
+pub(crate) fn warn_of_root(path: &Path, root: &TrustRoot) {
+    if *root != TrustRoot::aws() {
+        output::note(format_args!(
+            "warning: attestation documents are believed under the root in {} instead of AWS's; \
+             whoever holds its key can claim to be any enclave",
+            path.display()
+        ));
+    }
 }
 
 /// Reads the certificate of a root: DER.

@@ -5,19 +5,21 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use attestation::Challenge;
 use bytes::Bytes;
 use host_bridge::client::{
-    Address, Client, Delivered, ExecuteError, KeysError, RequestError, Trust, VerifiedAnswer,
+    Address, Asked, Challenged, Client, Delivered, ExecuteError, KeysError, RequestError, Trust,
+    VerifiedAnswer,
 };
 use protocol::{
-    answer::MetricEvent,
+    answer::{EnclaveErrorResponse, EnclaveRefusal},
     clock::SystemClock,
     compute::{ComputeRequest, SignedComputeRequest},
     ids::{ExecutionId, RequestId},
-    limits,
+    json, limits,
     messages::confidential_workflow::WorkflowExecution,
 };
-use serde::Deserialize;
+use rand_core::{OsRng, RngCore as _};
 use tokio::task::JoinSet;
 
 use super::{report::Hops, telemetry};
@@ -40,6 +42,10 @@ pub(super) struct Exchange<'n> {
 pub(super) struct Answered {
     /// What was asked, once for each signer.
     pub(super) requests: Vec<SignedComputeRequest>,
+    /// The challenge that the document has to answer.
+    pub(super) challenge: Challenge,
+    /// Which start of the enclave the request's key is of, if it states one.
+    pub(super) boot_id: Option<[u8; 16]>,
     /// What came back.
     pub(super) body: Bytes,
     /// How long the batch waited and the enclave took, if the bridge says so.
@@ -69,15 +75,18 @@ impl<'n> Exchange<'n> {
         message: &WorkflowExecution,
         hops: &mut Hops,
     ) -> Result<Answered, Failure> {
-        let request = hops.time("keys", self.request(message)).await?;
+        let (request, boot_id) = hops.time("keys", self.request(message)).await?;
         let signers = self.network.committee().fault_bound().bft();
         let sign = Instant::now();
         let keys = self.network.keys.iter().take(signers);
         let requests: Vec<_> = keys.map(|key| request.clone().sign(key)).collect();
         hops.add("sign", sign.elapsed());
         let start = Instant::now();
-        let Delivered { body, timing } = self.answer(&requests).await?;
-        Ok(Answered { requests, body, timing, elapsed: start.elapsed() })
+        // One caller sends the requests of all signers, so they can have one challenge.
+        let challenge = challenge();
+        let sent = Challenged::Demanded(challenge.clone());
+        let Delivered { body, timing } = self.answer(&requests, &sent).await?;
+        Ok(Answered { requests, challenge, boot_id, body, timing, elapsed: start.elapsed() })
     }
 
     /// Verifies an answer fully.
@@ -94,7 +103,9 @@ impl<'n> Exchange<'n> {
         let start = Instant::now();
         let request = answered.requests.first().map(|signed| signed.request.clone());
         let request = request.unwrap_or_default();
-        let verification = self.trust.answer(&answered.body, &request, now);
+        let challenged = Challenged::Demanded(answered.challenge.clone());
+        let asked = Asked { request: &request, challenged, boot_id: answered.boot_id };
+        let verification = self.trust.answer(&answered.body, &asked, now);
         hops.add("verify", start.elapsed());
         verification.result.map_err(|error| {
             let (step, reason) = (error.step(), reason(&error));
@@ -103,12 +114,17 @@ impl<'n> Exchange<'n> {
         })
     }
 
-    /// The request for the enclave's youngest key.
-    async fn request(&self, message: &WorkflowExecution) -> Result<ComputeRequest, Failure> {
+    /// The request for the enclave's youngest key, and which start of it the key is of.
+    async fn request(
+        &self,
+        message: &WorkflowExecution,
+    ) -> Result<(ComputeRequest, Option<[u8; 16]>), Failure> {
         let execution_id = ExecutionId::from(message.execution_id.as_str());
         let request_id = RequestId::of_execution(&execution_id);
+        let challenged = Challenged::Demanded(challenge());
+        let (client, request) = (&self.client, Some(request_id));
         let keys =
-            self.client.public_keys(&self.bridge, Some(request_id), &self.trust, &SystemClock);
+            client.public_keys(&self.bridge, request, &challenged, &self.trust, &SystemClock);
         let (attested, _session) = keys.await.map_err(|error| {
             let (exit, what) = match &error {
                 KeysError::Check(_) => (Exit::NotVerified, "the enclave's keys are not believed"),
@@ -123,16 +139,21 @@ impl<'n> Exchange<'n> {
         })?;
         let none = || Failure::new(Exit::Peer, "the enclave has no key");
         let key = attested.newest().ok_or_else(none)?;
-        Ok(ComputeRequest::for_execution(message, &key.public))
+        let boot_id = attested.statement.as_ref().map(|statement| statement.boot_id);
+        Ok((ComputeRequest::for_execution(message, &key.public), boot_id))
     }
 
     /// Sends every request, again if the bridge goes away meanwhile (section 14.6). The enclave runs
     /// a request once, however often it is sent.
-    async fn answer(&self, requests: &[SignedComputeRequest]) -> Result<Delivered, Failure> {
+    async fn answer(
+        &self,
+        requests: &[SignedComputeRequest],
+        challenged: &Challenged,
+    ) -> Result<Delivered, Failure> {
         let (attempts, mut pause) = limits::ENCLAVE_ATTEMPTS;
         let mut attempt = 1;
         loop {
-            match self.first_answer(requests).await? {
+            match self.first_answer(requests, challenged).await? {
                 Ok(delivered) => return Ok(delivered),
                 Err(error) if attempt < attempts && may_pass(&error) => {
                     let seconds = pause.as_secs();
@@ -149,12 +170,13 @@ impl<'n> Exchange<'n> {
     async fn first_answer(
         &self,
         requests: &[SignedComputeRequest],
+        challenged: &Challenged,
     ) -> Result<Result<Delivered, ExecuteError>, Failure> {
         let mut sent = JoinSet::new();
         for request in requests {
             let (client, bridge) = (Arc::clone(&self.client), Arc::clone(&self.bridge));
-            let request = request.clone();
-            sent.spawn(async move { client.execute(&bridge, &request, None).await });
+            let (request, challenged) = (request.clone(), challenged.clone());
+            sent.spawn(async move { client.execute(&bridge, &request, &challenged, None).await });
         }
         let mut refused = None;
         while let Some(answer) = sent.join_next().await {
@@ -170,6 +192,13 @@ impl<'n> Exchange<'n> {
     }
 }
 
+/// A challenge that nobody can know before it is sent.
+fn challenge() -> Challenge {
+    let mut random = [0; 32];
+    OsRng.fill_bytes(&mut random);
+    random.into()
+}
+
 /// Whether the same requests may get an answer a moment later.
 fn may_pass(error: &ExecuteError) -> bool {
     match error {
@@ -183,44 +212,29 @@ fn may_pass(error: &ExecuteError) -> bool {
     }
 }
 
-/// The error body of an enclave: v1's member, and ours behind it.
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
-    #[serde(default)]
-    code: String,
-    #[serde(default, rename = "metricEvents")]
-    metric_events: Option<Box<serde_json::value::RawValue>>,
-}
-
 /// What the enclave or the bridge said instead of an answer. No attestation covers it.
 fn failure(error: ExecuteError) -> Failure {
     let ExecuteError::Enclave { status, body } = error else {
         let error = anyhow::Error::new(error).context("the execution got no answer");
         return Failure { exit: Exit::Peer, error };
     };
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) else {
+    let EnclaveRefusal { reason, code, .. } = json::from_slice(&body).unwrap_or_default();
+    let EnclaveErrorResponse { error, metric_events, .. } = reason;
+    if error.is_empty() {
         return Failure::new(Exit::Peer, format!("the enclave answered with status {status}"));
-    };
-    for line in logs(&refusal) {
+    }
+    for line in telemetry::Telemetry::of(&metric_events.unwrap_or_default()).logs {
         output::note(format_args!("log: {}", output::printable(&line)));
     }
-    let (exit, what) = match refusal.code.as_str() {
+    let (exit, what) = match code.as_str() {
         "binary_refused" | "deadline_exceeded" | "workflow_failed" => {
             (Exit::Workflow, "the workflow failed")
         }
         _ => (Exit::Peer, "the enclave refused"),
     };
-    let text = output::printable(words(&refusal.error)).replace('\n', " ");
+    let text = output::printable(words(&error)).replace('\n', " ");
     let text: String = text.chars().take(ERROR_CHARS).collect();
     Failure::new(exit, format!("{what} (not verified: no attestation covers a failure): {text}"))
-}
-
-fn logs(refusal: &Refusal) -> Vec<String> {
-    let events = refusal.metric_events.as_ref().map(|events| events.get().as_bytes());
-    let events: Option<Vec<MetricEvent>> =
-        events.and_then(|events| protocol::json::from_slice(events).ok());
-    telemetry::Telemetry::of(&events.unwrap_or_default()).logs
 }
 
 /// The words of an application in v1's wrapping: `error executing enclave app request: &{words 500}`.

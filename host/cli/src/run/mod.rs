@@ -3,17 +3,19 @@
 pub(crate) mod binary;
 mod exchange;
 pub(crate) mod outcome;
-mod report;
-mod request;
-mod telemetry;
-mod value;
+pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod telemetry;
+pub(crate) mod value;
 
 use std::{
     path::PathBuf,
     time::{Instant, SystemTime},
 };
 
+use host_bridge::client::VerifiedAnswer;
 use protocol::{
+    answer::ExecuteResponse,
     clock::{Clock as _, SystemClock},
     ids::Owner,
     messages::confidential_workflow::WorkflowExecution,
@@ -45,7 +47,7 @@ use crate::{
 /// image, time, and that it binds the request, the configuration and the output.
 ///
 /// Prints every hop with its time, then the result and `verified`. The times inside the enclave are
-/// its own word; no attestation covers them.
+/// its own word; the attestation shows that they are as it sent them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Run {
@@ -71,7 +73,7 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with_all = ["payload", "trigger"])]
     subscribe: bool,
     /// Print one JSON object: verified, result, execution_id, request_hash, enclave, signers,
-    /// relay_calls, timings_ms, logs.
+    /// relay_calls, http_actions, timings_ms, logs, notes.
     #[arg(long)]
     json: bool,
     /// Write what `enclavectl verify` needs to check the answer again.
@@ -123,7 +125,7 @@ impl Run {
         let outcome = Outcome::decode(verified.output())
             .or_fail(Exit::Workflow, || "the workflow's answer cannot be read");
         if let Some(path) = &self.receipt {
-            store_receipt(path, at, &answered)?;
+            store_receipt(path, at, &answered, &verified)?;
         }
         let report = Report::new(&network, &message, &answered, &verified, hops, start.elapsed());
         report.print(&outcome?, self.json)
@@ -151,16 +153,19 @@ fn store_receipt(
     path: &std::path::Path,
     at: SystemTime,
     answered: &exchange::Answered,
+    verified: &VerifiedAnswer,
 ) -> Result<(), Failure> {
-    let response = protocol::json::from_slice(&answered.body)
+    let response: ExecuteResponse = protocol::json::from_slice(&answered.body)
         .or_fail(Exit::Internal, || "the answer cannot be read again")?;
-    Receipt::store(path, at, &answered.requests, response)
+    let events = Some(verified.attested_events().to_vec()).filter(|events| !events.is_empty());
+    let response = ExecuteResponse { metrics: None, metric_events: events, ..response };
+    Receipt::store(path, at, &answered.requests, &response, Some(&answered.challenge))
         .or_fail(Exit::Input, || format!("{} cannot be written", path.display()))
 }
 
 /// What one request can carry beside the rest, at most.
-const LONGEST_CONFIG_BYTES: u64 = 1024 * 1024;
-const LONGEST_PAYLOAD_BYTES: u64 = 1024 * 1024;
+pub(crate) const LONGEST_CONFIG_BYTES: u64 = 1024 * 1024;
+pub(crate) const LONGEST_PAYLOAD_BYTES: u64 = 1024 * 1024;
 
 const EXAMPLE: &str = "\
 Examples:

@@ -62,7 +62,8 @@ impl Report {
         hops: Hops,
         total: Duration,
     ) -> Self {
-        let telemetry = Telemetry::of(verified.unattested_events());
+        let events = [verified.attested_events(), verified.unattested_events()].concat();
+        let telemetry = Telemetry::of(&events);
         let committee = network.committee();
         let registers = verified.pcrs().iter().filter(|(index, _)| **index <= 2);
         Self {
@@ -96,10 +97,7 @@ impl Report {
             output::line(format_args!("{outcome}"))?;
             output::line(format_args!("verified"))?;
         }
-        Ok(match outcome {
-            Outcome::Result(_) => Exit::Success,
-            Outcome::Error(_) => Exit::Workflow,
-        })
+        Ok(outcome.exit())
     }
 
     fn print_hops(&self) -> Result<(), Failure> {
@@ -115,10 +113,7 @@ impl Report {
             }
         }
         line("total", milliseconds(self.total), &format!("execution {}", self.execution_id))?;
-        for log in &self.telemetry.logs {
-            output::line(format_args!("log: {}", output::printable(log)))?;
-        }
-        Ok(())
+        self.telemetry.print_logs()
     }
 
     fn print_calls(&self) -> Result<(), Failure> {
@@ -128,11 +123,7 @@ impl Report {
             let note = format!("{what}, {signers} signers, {required} needed");
             line("  relay call", call.duration_ms, &note)?;
         }
-        for action in &self.telemetry.http_actions {
-            let note = format!("{}, status {}", action.host, action.status);
-            line("  http action", action.duration_ms, &note)?;
-        }
-        Ok(())
+        self.telemetry.print_http_actions()
     }
 
     fn json(&self, outcome: &Outcome) -> Json {
@@ -143,9 +134,7 @@ impl Report {
             times.map(|(name, spent)| (name, Json::from(milliseconds(spent)))).collect();
         let mut enclave = self.pcrs.clone();
         enclave.insert("module_id".to_owned(), Json::from(self.module_id.as_str()));
-        let mut object = json!({
-            "verified": true,
-            "result": match outcome { Outcome::Result(json) => json.clone(), Outcome::Error(_) => Json::Null },
+        let rest = json!({
             "execution_id": self.execution_id,
             "request_hash": self.request_hash,
             "enclave": enclave,
@@ -154,11 +143,12 @@ impl Report {
             "http_actions": self.telemetry.http_actions,
             "timings_ms": times,
             "logs": self.telemetry.logs,
+            "notes": self.telemetry.notes,
         });
-        if let (Outcome::Error(text), Json::Object(members)) = (outcome, &mut object) {
-            members.insert("error".to_owned(), Json::from(text.as_str()));
-        }
-        object
+        let mut object = Map::from_iter([("verified".to_owned(), Json::from(true))]);
+        object.extend(outcome.members());
+        object.extend(rest.as_object().cloned().unwrap_or_default());
+        Json::Object(object)
     }
 }
 
@@ -183,13 +173,18 @@ fn whole(hops: Hops, answered: &Answered, telemetry: &Telemetry) -> Hops {
     Hops(all)
 }
 
-fn line(name: &str, ms: f64, note: &str) -> Result<(), Failure> {
+/// Prints one step: its name, its time, and a note.
+///
+/// # Errors
+///
+/// [`Exit::Internal`] if nobody reads it.
+pub(crate) fn line(name: &str, ms: f64, note: &str) -> Result<(), Failure> {
     let (ms, note) = (format!("{ms:.1} ms"), output::printable(note));
     output::line(format_args!("{}", format!("{name:<14}{ms:>12}  {note}").trim_end()))
 }
 
 /// With a microsecond's precision.
-fn milliseconds(spent: Duration) -> f64 {
+pub(crate) fn milliseconds(spent: Duration) -> f64 {
     (spent.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 

@@ -11,6 +11,9 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::report::line;
+use crate::{exit::Failure, output};
+
 /// The events of one run that are shown, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Telemetry {
@@ -22,6 +25,8 @@ pub(crate) struct Telemetry {
     pub(crate) http_actions: Vec<HttpAction>,
     /// What the workflow logged.
     pub(crate) logs: Vec<String>,
+    /// What its author should know, whatever it answered.
+    pub(crate) notes: Vec<String>,
 }
 
 /// One room of the enclave.
@@ -65,6 +70,18 @@ struct Log {
     message: String,
 }
 
+/// A descriptor of a consensus that does not fit what it describes.
+#[derive(Deserialize)]
+struct Misfit {
+    aggregation: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct Dropped {
+    count: u64,
+}
+
 impl Telemetry {
     /// Takes what is shown out of the events of an answer; what is not in its form is left out.
     pub(crate) fn of(events: &[MetricEvent]) -> Self {
@@ -76,10 +93,39 @@ impl Telemetry {
                 "relay_call" => telemetry.relay_calls.extend(read(details)),
                 "http_action" => telemetry.http_actions.extend(read(details)),
                 "user_log" => telemetry.logs.extend(read(details).map(|Log { message }| message)),
+                "consensus_misfit" => telemetry.notes.extend(read(details).map(misfit)),
+                "events_dropped" => telemetry.notes.extend(read(details).map(dropped)),
                 _ => {}
             }
         }
         telemetry
+    }
+
+    /// Prints a line for each request to the web.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit::Internal`](crate::exit::Exit::Internal) if nobody reads it.
+    pub(crate) fn print_http_actions(&self) -> Result<(), Failure> {
+        for HttpAction { host, status, duration_ms } in &self.http_actions {
+            line("  http action", *duration_ms, &format!("{host}, status {status}"))?;
+        }
+        Ok(())
+    }
+
+    /// Prints what the workflow logged, and the notes.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit::Internal`](crate::exit::Exit::Internal) if nobody reads it.
+    pub(crate) fn print_logs(&self) -> Result<(), Failure> {
+        for log in &self.logs {
+            output::line(format_args!("log: {}", output::printable(log)))?;
+        }
+        for note in &self.notes {
+            output::line(format_args!("note: {}", output::printable(note)))?;
+        }
+        Ok(())
     }
 
     /// The time in all rooms.
@@ -87,6 +133,14 @@ impl Telemetry {
         let sum: f64 = self.rooms.iter().map(|room| room.duration_ms).sum();
         Duration::try_from_secs_f64(sum / 1000.0).unwrap_or_default()
     }
+}
+
+fn misfit(Misfit { aggregation, value }: Misfit) -> String {
+    format!("consensus: {aggregation} of {value}, which a DON would refuse")
+}
+
+fn dropped(Dropped { count }: Dropped) -> String {
+    format!("{count} events were dropped")
 }
 
 fn read<T: DeserializeOwned>(details: &Details) -> Option<T> {
@@ -122,11 +176,15 @@ mod tests {
             {"event":"relay_call","details":{"method":"m","capability_id":"c@1","signers":2,"required":2,"duration_ms":1.5}},
             {"event":"http_action","details":{"host":"h","status":200,"duration_ms":7}},
             {"event":"user_log","details":{"message":"two"}},
+            {"event":"consensus_misfit","details":{"aggregation":"MEDIAN","value":"string"}},
+            {"event":"events_dropped","details":{"count":3}},
             {"event":"room_completed","details":{"room":"run","duration_ms":10}}
         ]"#,
         );
         let telemetry = Telemetry::of(&events);
         assert_eq!(telemetry.logs, ["one", "two"]);
+        let misfit = "consensus: MEDIAN of string, which a DON would refuse";
+        assert_eq!(telemetry.notes, [misfit, "3 events were dropped"]);
         let rooms: Vec<_> = telemetry.rooms.iter().map(|room| room.room.as_str()).collect();
         assert_eq!(rooms, ["admit", "run"]);
         assert_eq!(telemetry.in_rooms(), Duration::from_micros(10_250));

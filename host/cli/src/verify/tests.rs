@@ -3,13 +3,17 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use attestation::{AttestationRequest, Attestor as _, Pcr};
+use attestation::{
+    AttestationRequest, Attestor as _, Pcr,
+    statement::{AnswerStatement, Statement, TelemetryHash},
+};
 use crypto::{
     seal::EphemeralKey,
     sign::SigningKey,
     tdh2::{self, Threshold},
 };
 use protocol::{
+    answer::MetricEvent,
     compute::{ComputeRequest, SignedComputeRequest},
     messages::confidential_workflow::WorkflowExecution,
 };
@@ -24,6 +28,8 @@ struct World {
     believed: Believed,
     requests: Vec<SignedComputeRequest>,
     response: ExecuteResponse,
+    /// What the receipt says that the document answers.
+    nonce: Option<Challenge>,
 }
 
 fn now() -> SystemTime {
@@ -31,6 +37,10 @@ fn now() -> SystemTime {
 }
 
 fn world() -> World {
+    world_that(true)
+}
+
+fn world_that(states: bool) -> World {
     let keys: Vec<_> = (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
     let members: Vec<_> = keys.iter().map(SigningKey::public).collect();
     let deal = tdh2::deal(Threshold::new(2).unwrap(), 4, &mut OsRng).unwrap();
@@ -52,14 +62,42 @@ fn world() -> World {
     let measurements = Measurements::new(pcr(1), pcr(2), pcr(3)).unwrap();
     let nsm = MockNsm::new(root, &measurements, Arc::new(now));
     let user_data = response.user_data(&request.version);
-    let document = nsm.attest(&AttestationRequest::new(user_data.as_bytes()).unwrap()).unwrap();
-    response.attestation = document.into();
+    let mut telemetry = TelemetryHash::new();
+    response.metric_events = Some(vec![MetricEvent { event: "a".to_owned(), details: None }]);
+    response.metric_events.iter().flatten().for_each(|event| telemetry.add(&json::to_vec(event)));
+    let statement = Statement {
+        boot_id: [1; 16],
+        config_hash: *config.hash().as_bytes(),
+        config_epoch: 0,
+        settings_hash: None,
+        hpke_public_key: None,
+        answer: Some(AnswerStatement {
+            shares_hash: None,
+            telemetry_hash: telemetry.value(),
+            application_request_id: request.application_request_id.as_str().into(),
+            request_version: request.version.as_str().into(),
+        }),
+    };
+    let asked = AttestationRequest::new(user_data.as_bytes()).unwrap();
+    let asked = asked.with_nonce(challenge().as_bytes()).unwrap();
+    let asked = if states { asked.with_public_key(&statement.encode()).unwrap() } else { asked };
+    response.attestation = nsm.attest(&asked).unwrap().into();
     let requests = keys.iter().take(3).map(|key| request.clone().sign(key)).collect();
     World {
-        believed: Believed { root: trusted, measurements, config: Some(config) },
+        believed: Believed {
+            root: trusted,
+            other_roots: Vec::new(),
+            measurements,
+            config: Some(config),
+        },
         requests,
         response,
+        nonce: Some(challenge()),
     }
+}
+
+fn challenge() -> Challenge {
+    Challenge::from([0xab; 32])
 }
 
 fn after(time: SystemTime, seconds: u64) -> SystemTime {
@@ -70,7 +108,7 @@ fn after(time: SystemTime, seconds: u64) -> SystemTime {
 fn verdict(world: &World, at: Option<SystemTime>) -> Verdict {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipt.json");
-    Receipt::store(&path, now(), &world.requests, world.response.clone()).unwrap();
+    Receipt::store(&path, now(), &world.requests, &world.response, world.nonce.as_ref()).unwrap();
     check(&std::fs::read(path).unwrap(), &world.believed, at)
 }
 
@@ -79,7 +117,7 @@ fn failed(verdict: Verdict) -> String {
     let failed = verdict.result.unwrap_err().step;
     let at = verdict.steps.iter().position(|(step, _)| *step == failed).unwrap();
     let (before, rest) = verdict.steps.split_at(at);
-    assert!(before.iter().all(|(_, mark)| matches!(mark, Mark::Passed | Mark::NotChecked)));
+    assert!(before.iter().all(|(_, mark)| matches!(mark, Mark::Passed | Mark::NotChecked(_))));
     assert_eq!(rest[0].1, Mark::Failed);
     assert!(rest[1..].iter().all(|(_, mark)| *mark == Mark::NotReached));
     failed
@@ -98,7 +136,7 @@ fn a_receipt_of_an_attested_answer_passes_every_step() {
 #[test]
 fn every_part_that_changes_fails_the_check_that_covers_it() {
     type Change = fn(&mut World);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 11] = [
         ("request hash", |world| world.requests[0].request.public_data = vec![1].into()),
         ("request id", |world| world.response.request_id = [9; 32].into()),
         ("application request id", |world| world.response.application_request_id.push('x')),
@@ -111,6 +149,8 @@ fn every_part_that_changes_fails_the_check_that_covers_it() {
             *document.last_mut().unwrap() ^= 1;
             world.response.attestation = document.into();
         }),
+        ("attestation: nonce", |world| world.nonce = Some(Challenge::from([1; 32]))),
+        ("enclave statement", |world| world.response.metric_events = None),
         ("committee signatures", |world| world.requests.truncate(1)),
     ];
     for (step, change) in changes {
@@ -118,6 +158,15 @@ fn every_part_that_changes_fails_the_check_that_covers_it() {
         change(&mut world);
         assert_eq!(failed(verdict(&world, None)), step);
     }
+}
+
+#[test]
+fn a_receipt_of_version_1_passes_without_a_statement_and_without_a_nonce() {
+    let world = World { nonce: None, ..world_that(false) };
+    let verdict = verdict(&world, None);
+    assert!(verdict.result.is_ok());
+    let statement = verdict.steps.iter().find(|(step, _)| step == "enclave statement").unwrap();
+    assert_eq!(statement.1, Mark::NotChecked("the enclave states nothing"));
 }
 
 #[test]
@@ -146,7 +195,7 @@ fn without_a_network_the_committee_is_not_compared_and_its_signatures_are() {
     world.believed.config = None;
     let verdict = verdict(&world, None);
     assert!(verdict.result.is_ok());
-    let unchecked = verdict.steps.iter().filter(|(_, mark)| *mark == Mark::NotChecked);
+    let unchecked = verdict.steps.iter().filter(|(_, mark)| matches!(mark, Mark::NotChecked(_)));
     assert_eq!(unchecked.count(), 4);
     world.requests.truncate(1);
     assert_eq!(failed(self::verdict(&world, None)), "committee signatures");
@@ -157,7 +206,7 @@ fn a_receipt_that_is_damaged_elsewhere_fails_at_last() {
     let world = world();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipt.json");
-    Receipt::store(&path, now(), &world.requests, world.response.clone()).unwrap();
+    Receipt::store(&path, now(), &world.requests, &world.response, world.nonce.as_ref()).unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     let time = Rfc3339::try_from(now()).unwrap().to_string();
     let later = Rfc3339::try_from(after(now(), 1)).unwrap().to_string();
@@ -172,7 +221,7 @@ fn every_byte_of_a_receipt_counts() {
     let world = world();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipt.json");
-    Receipt::store(&path, now(), &world.requests, world.response.clone()).unwrap();
+    Receipt::store(&path, now(), &world.requests, &world.response, world.nonce.as_ref()).unwrap();
     let text = std::fs::read(path).unwrap();
     for index in (0..text.len()).step_by(97) {
         let mut changed = text.clone();

@@ -70,6 +70,12 @@ impl Challenge {
     }
 }
 
+impl From<[u8; 32]> for Challenge {
+    fn from(random: [u8; 32]) -> Self {
+        Self(random.to_vec())
+    }
+}
+
 impl TryFrom<&[u8]> for Challenge {
     type Error = ChallengeLengthError;
 
@@ -392,6 +398,13 @@ fn bound(got: Option<&[u8]>, want: &[u8]) -> Result<(), BindingError> {
         Some(got) if got == want => Ok(()),
         Some(_) => Err(BindingError::Differs),
         None => Err(BindingError::Absent),
+    }
+}
+
+/// In hexadecimal digits, as it travels.
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

@@ -140,6 +140,7 @@ fn a_challenge_is_neither_empty_nor_longer_than_a_nonce() {
         let bytes = vec![1; length];
         assert_eq!(Challenge::try_from(bytes.as_slice()).unwrap().as_bytes(), bytes);
     }
+    assert_eq!(Challenge::from([0xab; 32]).to_string(), "ab".repeat(32));
 }
 
 #[test]

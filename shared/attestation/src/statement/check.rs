@@ -92,7 +92,7 @@ impl Statement {
 }
 
 /// What is known has to be stated; what is not known may be anything.
-fn same<T: PartialEq>(
+fn same<T: Copy + PartialEq>(
     want: Option<T>,
     got: Option<T>,
     mismatch: StatementMismatch,

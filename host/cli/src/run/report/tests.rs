@@ -19,12 +19,15 @@ fn telemetry() -> Telemetry {
         relay_calls: vec![call],
         http_actions: Vec::new(),
         logs: vec!["hello".to_owned()],
+        notes: Vec::new(),
     }
 }
 
 fn hops(timing: Option<&str>) -> Vec<(String, f64)> {
     let answered = Answered {
         requests: Vec::new(),
+        challenge: [0; 32].into(),
+        boot_id: None,
         body: Bytes::new(),
         timing: timing.map(str::to_owned),
         elapsed: Duration::from_millis(10),
