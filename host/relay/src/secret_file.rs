@@ -29,10 +29,12 @@ pub enum SecretFileError {
         mode: u32,
     },
     /// The file is empty or too long.
-    #[error("{} has to hold 1 to {LONGEST_SECRET_BYTES} bytes", path.display())]
+    #[error("{} has to hold 1 to {limit_bytes} bytes", path.display())]
     Size {
         /// The file.
         path: PathBuf,
+        /// The most that it may hold.
+        limit_bytes: usize,
     },
     /// The file holds no seed.
     #[error("{} does not hold a seed of 64 hexadecimal digits", path.display())]
@@ -42,12 +44,22 @@ pub enum SecretFileError {
     },
 }
 
-/// Reads a file that only its owner may read, without white space around its contents.
+/// Reads a key, a share or a token from a file that only its owner may read, without white space
+/// around it.
 ///
 /// # Errors
 ///
 /// [`SecretFileError`], never with a byte of the contents.
 pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
+    read_up_to(path, LONGEST_SECRET_BYTES)
+}
+
+/// As [`read`], for a file of at most `limit_bytes`.
+///
+/// # Errors
+///
+/// [`SecretFileError`], never with a byte of the contents.
+pub fn read_up_to(path: &Path, limit_bytes: usize) -> Result<Secret, SecretFileError> {
     let read = |source| SecretFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let mode = file.metadata().map_err(read)?.mode() & 0o777;
@@ -55,13 +67,13 @@ pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
         return Err(SecretFileError::Open { path: path.to_owned(), mode });
     }
     // Room for one byte more, so that the buffer never moves and leaves a copy behind.
-    let mut contents = Vec::with_capacity(LONGEST_SECRET_BYTES.saturating_add(1));
-    let limit = LONGEST_SECRET_BYTES.saturating_add(1) as u64;
+    let mut contents = Vec::with_capacity(limit_bytes.saturating_add(1));
+    let limit = limit_bytes.saturating_add(1) as u64;
     file.take(limit).read_to_end(&mut contents).map_err(read)?;
     let contents = Secret::new(contents);
     let trimmed = contents.expose().trim_ascii();
-    if trimmed.is_empty() || contents.len() > LONGEST_SECRET_BYTES {
-        return Err(SecretFileError::Size { path: path.to_owned() });
+    if trimmed.is_empty() || contents.len() > limit_bytes {
+        return Err(SecretFileError::Size { path: path.to_owned(), limit_bytes });
     }
     Ok(Secret::new(trimmed.to_vec()))
 }
