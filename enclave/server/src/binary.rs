@@ -10,9 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use enclave_workflow::{AdmitError, BinaryHash, BinaryLimits, Engine, Module, ModuleCache};
+use enclave_workflow::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache};
 use http::{HeaderValue, Request, header};
-use protocol::base64;
+use protocol::{base64, limits};
 use tokio::sync::watch;
 use transport::http::{ClientLimits, ExchangeError, SendError};
 
@@ -107,32 +107,37 @@ pub(crate) enum FetchError {
 
 impl Binaries {
     pub(crate) fn new(engine: Engine, egress: Arc<Egress>) -> Self {
-        let shared = Shared { engine, egress, cache: Mutex::default(), flights: Mutex::default() };
+        let modules = ModuleCache::new(engine, limits::BINARY_CACHE_BYTES);
+        let shared = Shared { egress, modules, flights: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
     /// The module with this hash, fetched from `url` and compiled if it is not there.
     ///
-    /// Those who ask meanwhile wait for the same fetch, which goes on when the first one leaves.
+    /// Owners take turns where several binaries are to be compiled. Those who ask meanwhile wait for the
+    /// same fetch, which goes on when the first one leaves.
     ///
     /// # Errors
     ///
     /// [`LoadError`]; failures are not kept.
     pub(crate) async fn load(
         &self,
+        owner: &str,
         hash: BinaryHash,
         url: &str,
         settings: Option<Arc<Active>>,
     ) -> Result<Loaded, LoadError> {
         let settings = settings.ok_or(FetchError::NoSettings)?;
-        let cache = self.shared.cache(&settings);
-        if let Some(module) = cache.find(&hash) {
+        let limits = limits_of(settings.settings.max_binary_bytes);
+        self.shared.modules.set_budget(settings.settings.max_cache_bytes);
+        if let Some(module) = self.shared.modules.find(&hash, &limits) {
             return Ok(Loaded { module, fetch: None, compile: None });
         }
         let mut landed = self.shared.board(hash, |landing| {
             let (shared, url) = (Arc::clone(&self.shared), url.to_owned());
+            let owner = owner.to_owned();
             drop(tokio::spawn(async move {
-                let loaded = shared.fly(hash, &url, &settings, &cache).await;
+                let loaded = shared.fly(&owner, hash, &url, &settings).await;
                 // The place is free before anybody hears of it, so that a retry starts anew.
                 shared.flights().remove(&hash);
                 landing.send_replace(Some(loaded));
@@ -150,40 +155,14 @@ impl Binaries {
 
 #[derive(Debug)]
 struct Shared {
-    engine: Engine,
     egress: Arc<Egress>,
-    cache: Mutex<Option<Cache>>,
-    flights: Mutex<HashMap<BinaryHash, Flight>>,
-}
-
-/// A cache, and the sizes it was made for.
-#[derive(Debug)]
-struct Cache {
-    budget_bytes: u64,
-    limits: BinaryLimits,
     modules: ModuleCache,
+    flights: Mutex<HashMap<BinaryHash, Flight>>,
 }
 
 type Flight = watch::Receiver<Option<Result<Loaded, LoadError>>>;
 
 impl Shared {
-    /// The cache for these settings. Settings that change a size begin with an empty one.
-    fn cache(&self, settings: &Active) -> ModuleCache {
-        let budget_bytes = settings.settings.max_cache_bytes;
-        let limits = limits_of(settings.settings.max_binary_bytes);
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*cache {
-            Some(cache) if (cache.budget_bytes, cache.limits) == (budget_bytes, limits) => {
-                cache.modules.clone()
-            }
-            Some(_) | None => {
-                let modules = ModuleCache::new(self.engine.clone(), limits, budget_bytes);
-                *cache = Some(Cache { budget_bytes, limits, modules: modules.clone() });
-                modules
-            }
-        }
-    }
-
     fn flights(&self) -> MutexGuard<'_, HashMap<BinaryHash, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,15 +185,16 @@ impl Shared {
 
     async fn fly(
         &self,
+        owner: &str,
         hash: BinaryHash,
         url: &str,
         settings: &Active,
-        cache: &ModuleCache,
     ) -> Result<Loaded, LoadError> {
         let start = Instant::now();
         let binary = self.fetch(hash, url, settings).await?;
         let fetch = start.elapsed();
-        let module = cache.load(hash, binary).await?;
+        let limits = limits_of(settings.settings.max_binary_bytes);
+        let module = self.modules.load(owner, binary, &limits).await?;
         let compile = start.elapsed().saturating_sub(fetch);
         Ok(Loaded { module, fetch: Some(fetch), compile: Some(compile) })
     }
@@ -224,7 +204,7 @@ impl Shared {
         hash: BinaryHash,
         url: &str,
         settings: &Active,
-    ) -> Result<Vec<u8>, FetchError> {
+    ) -> Result<Binary, FetchError> {
         let url = Url::parse(url)?;
         let route = self.egress.policy().of_binary(&url, &settings.storage);
         let route = route.map_err(|source| FetchError::Policy { url: url.clone(), source })?;
@@ -261,26 +241,29 @@ fn limits_of(max_binary_bytes: u64) -> BinaryLimits {
     BinaryLimits {
         compressed_bytes: max_binary_bytes,
         decompressed_bytes: decompressed.max(max_binary_bytes),
+        ..BinaryLimits::default()
     }
 }
 
 /// Takes the bytes that hash to `want`: what came, or what came decoded from base64.
-fn decode(want: BinaryHash, body: Bytes, limit_bytes: u64) -> Result<Vec<u8>, FetchError> {
+fn decode(want: BinaryHash, body: Bytes, limit_bytes: u64) -> Result<Binary, FetchError> {
     let fits = |bytes: &[u8]| {
         let fits = u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= limit_bytes);
         if fits { Ok(()) } else { Err(FetchError::TooLarge { limit_bytes }) }
     };
-    let got = BinaryHash::of(&body);
+    let body = Binary::new(body.into());
+    let got = body.hash();
     if got == want {
-        fits(&body)?;
-        return Ok(body.into());
+        fits(body.bytes())?;
+        return Ok(body);
     }
-    let text = std::str::from_utf8(&body).ok().map(str::trim_ascii);
+    let text = std::str::from_utf8(body.bytes()).ok().map(str::trim_ascii);
     let Some(binary) = text.and_then(|text| base64::decode(text).ok()) else {
         return Err(FetchError::Hash { want, got });
     };
     fits(&binary)?;
-    let got = BinaryHash::of(&binary);
+    let binary = Binary::new(binary);
+    let got = binary.hash();
     if got == want { Ok(binary) } else { Err(FetchError::Hash { want, got }) }
 }
 
@@ -301,12 +284,13 @@ fn base64_bytes(bytes: u64) -> u64 {
 fn phase(error: &AdmitError) -> &'static str {
     match error {
         AdmitError::Legacy | AdmitError::NoStart | AdmitError::Link(_) => "executing wasm: ",
-        AdmitError::WrongHash
-        | AdmitError::TooLarge(_)
+        AdmitError::TooLarge(_)
+        | AdmitError::TooComplex(_)
         | AdmitError::Decompress(_)
         | AdmitError::Feature(_)
         | AdmitError::Compile(_)
         | AdmitError::Memory(_)
+        | AdmitError::Busy
         | AdmitError::Aborted => "creating wasm module: ",
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use enclave_workflow::{
-    Capacity, EnclaveTee, Engine, EngineError, Limits, Module, Request, Restricted, RunError,
-    Services, satisfies,
+    AdmitError, Capacity, EnclaveTee, Engine, EngineError, Limits, Module, Request, Restricted,
+    RunError, Services, satisfies,
 };
 use protocol::{
     clock::Clock,
@@ -137,7 +137,8 @@ impl Workflows {
         }
         let settings = self.settings.snapshot();
         let url = &execution.message.binary_url;
-        let loaded = self.binaries.load(execution.binary_hash, url, settings.clone()).await?;
+        let (hash, owner) = (execution.binary_hash, &execution.message.owner);
+        let loaded = self.binaries.load(owner, hash, url, settings.clone()).await?;
         let Loaded { module, fetch, compile } = loaded;
         for (room, spent) in [("fetch", fetch), ("compile", compile)] {
             room_completed(events, room, spent.unwrap_or_default());
@@ -222,8 +223,8 @@ impl Prepared {
         let request = Request::new(execution.execute, message.workflow_id.as_str());
         // Nobody cancels a run whose outcome others may wait for; its limits end it.
         let cancel = CancellationToken::new();
-        let outcome = tools.engine.run(&module, request, services, &limits, &cancel).await?;
-        response(&outcome.encoded).ok_or(WorkflowError::Response)
+        let ended = tools.engine.run(&module, request, services, &limits, &cancel).await;
+        response(&ended.result?.encoded).ok_or(WorkflowError::Response)
     }
 }
 
@@ -236,7 +237,11 @@ impl From<WorkflowError> for AppError {
             WorkflowError::App { .. } => (400, "unknown_app"),
             WorkflowError::Execution(_) => (400, "invalid_execution"),
             WorkflowError::Requirements => (400, "requirements_not_met"),
-            WorkflowError::Load(LoadError::Fetch(_) | LoadError::Aborted) => {
+            WorkflowError::Load(
+                LoadError::Fetch(_)
+                | LoadError::Aborted
+                | LoadError::Module(AdmitError::Busy | AdmitError::Aborted),
+            ) => {
                 return Self::new(&error, 502, "binary_unavailable").retryable();
             }
             WorkflowError::Load(LoadError::Module(_)) => (500, "binary_refused"),
@@ -270,16 +275,16 @@ fn limits_of(settings: &Active) -> Limits {
 /// What one run may use in an enclave that gives it this time.
 #[must_use]
 pub fn run_limits(timeout: Duration) -> Limits {
-    Limits { timeout, unread_bytes: UNREAD_BYTES, ..Limits::default() }
+    Limits { timeout, held_bytes: HELD_BYTES, ..Limits::default() }
 }
 
-/// What a run may take beside the enclave's own memory: the guest's pages, answers nobody has read
-/// yet, its result in three forms, and its events.
+/// What a run may take beside the enclave's own memory: the guest's pages, its calls in flight and
+/// the answers it has not read yet, its result in three forms, and its events.
 const RUN_BYTES: u64 =
-    limits::WORKFLOW_MEMORY_BYTES + UNREAD_BYTES + 3 * 8 * 1024 * 1024 + 4 * 1024 * 1024;
+    limits::WORKFLOW_MEMORY_BYTES + HELD_BYTES + 3 * 8 * 1024 * 1024 + 4 * 1024 * 1024;
 
-/// Answers that a workflow has asked for and not read.
-const UNREAD_BYTES: u64 = 16 * 1024 * 1024;
+/// What a workflow has asked, and answers that it has not read.
+const HELD_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Instances for which address space is set aside, on the largest machine.
 const MOST_INSTANCES: u64 = 256;

@@ -7,9 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use wasmparser::{Validator, WasmFeatures};
-
-use crate::{BinaryLimits, engine};
+use crate::BinaryLimits;
 
 /// Why a binary is not let in.
 ///
@@ -18,15 +16,15 @@ use crate::{BinaryLimits, engine};
 /// its module.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AdmitError {
-    /// The bytes do not have the hash under which they were asked for.
-    #[error("binary does not have the expected hash")]
-    WrongHash,
     /// The binary, as delivered or decompressed, is too large.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// The bytes are neither a core module nor a brotli stream.
     #[error("failed to decompress binary: {0}")]
     Decompress(io::ErrorKind),
+    /// Compiling the module would take too long, or too much memory.
+    #[error("error creating wasmtime module: {0}")]
+    TooComplex(#[from] TooComplex),
     /// The module is valid, but uses what is refused here: shared or 64-bit memory, several
     /// memories, exceptions, garbage collection, stack switching, components.
     #[error("module uses a WebAssembly feature that is refused here: {0}")]
@@ -46,9 +44,65 @@ pub enum AdmitError {
     /// The module imports something that does not exist or has another type.
     #[error("error linking wasm: {0}")]
     Link(Cause),
-    /// The worker that compiled the module ended early. Trying again may help.
+    /// Too many binaries of this owner wait to be compiled. Trying again later helps.
+    #[error("too many binaries wait to be compiled")]
+    Busy,
+    /// The compilation ended early. Trying again may help.
     #[error("compilation was aborted")]
     Aborted,
+}
+
+/// What of a module is beyond a limit. The reference has none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooComplex {
+    /// Its code.
+    #[error("code of {got} bytes exceeds the limit of {limit} bytes")]
+    Code {
+        /// Bytes read until it was given up.
+        got: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// One function.
+    #[error("function of {got} bytes exceeds the limit of {limit} bytes")]
+    Function {
+        /// Bytes of the body.
+        got: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The number of functions.
+    #[error("{got} functions exceed the limit of {limit}")]
+    Functions {
+        /// Functions it has.
+        got: u64,
+        /// Functions allowed.
+        limit: u64,
+    },
+    /// What compiling it takes.
+    #[error("compiling takes an effort of {got}, which exceeds the limit of {limit}")]
+    Effort {
+        /// As of [`crate::Survey::effort`], for the functions read until it was given up.
+        got: u64,
+        /// The effort allowed.
+        limit: u64,
+    },
+    /// What compiling one function takes.
+    #[error("compiling one function takes an effort of {got}, which exceeds the limit of {limit}")]
+    FunctionEffort {
+        /// As of [`crate::Survey::function_effort`].
+        got: u64,
+        /// The effort allowed.
+        limit: u64,
+    },
+    /// What its tables begin with.
+    #[error("tables of {got} elements exceed the limit of {limit}")]
+    Table {
+        /// Elements it asks for.
+        got: u64,
+        /// Elements that an instance may have.
+        limit: u64,
+    },
 }
 
 /// A binary is larger than the limit.
@@ -110,37 +164,39 @@ pub(crate) fn unpack<'b>(
     binary: &'b [u8],
     limits: &BinaryLimits,
 ) -> Result<Cow<'b, [u8]>, AdmitError> {
-    let limit = limits.decompressed_bytes;
-    let got = length(binary);
     if binary.starts_with(MAGIC) {
-        if got > limit {
-            return Err(TooLarge::Decompressed { got, limit }.into());
-        }
+        fits(binary.len(), binary.len(), limits)?;
         return Ok(Cow::Borrowed(binary));
     }
-    if got > limits.compressed_bytes {
-        return Err(TooLarge::Compressed { got, limit: limits.compressed_bytes }.into());
-    }
+    fits(binary.len(), 0, limits)?;
     let mut module = Vec::new();
     brotli::Decompressor::new(binary, DECOMPRESS_BUFFER_BYTES)
-        .take(limit.saturating_add(1))
+        .take(limits.decompressed_bytes.saturating_add(1))
         .read_to_end(&mut module)
         .map_err(|error| AdmitError::Decompress(error.kind()))?;
-    let got = length(&module);
-    if got > limit {
-        return Err(TooLarge::Decompressed { got, limit }.into());
-    }
+    fits(binary.len(), module.len(), limits)?;
     Ok(Cow::Owned(module))
 }
 
-/// Tells a module that is only refused here from one that is invalid everywhere.
-pub(crate) fn why_not_compiled(module: &[u8], error: wasmtime::Error) -> AdmitError {
-    let valid_with = |features| Validator::new_with_features(features).validate_all(module).is_ok();
-    let cause = Cause::from(error);
-    if !valid_with(engine::accepted_features()) && valid_with(WasmFeatures::all()) {
-        return AdmitError::Feature(cause);
+/// Whether a binary and the module in it are within their limits. A binary that is the module itself
+/// is not compressed.
+pub(crate) fn fits(
+    delivered_bytes: usize,
+    module_bytes: usize,
+    limits: &BinaryLimits,
+) -> Result<(), TooLarge> {
+    let is_compressed = delivered_bytes != module_bytes;
+    let (got, limit) = (length(delivered_bytes), limits.compressed_bytes);
+    if is_compressed && got > limit {
+        return Err(TooLarge::Compressed { got, limit });
     }
-    AdmitError::Compile(cause)
+    let (got, limit) = (length(module_bytes), limits.decompressed_bytes);
+    if got > limit {
+        // A stream is read to one byte beyond the limit; one that is known already is told alike.
+        let got = if is_compressed { limit.saturating_add(1) } else { got };
+        return Err(TooLarge::Decompressed { got, limit });
+    }
+    Ok(())
 }
 
 /// Checks what a module must export.
@@ -220,8 +276,8 @@ impl fmt::Display for Size {
     }
 }
 
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// How a core module begins; components begin the same way and fail to compile.
@@ -238,7 +294,9 @@ const CAUSE_CHARS: usize = 1_000;
 mod tests {
     use super::*;
 
-    const SMALL: BinaryLimits = BinaryLimits { compressed_bytes: 50, decompressed_bytes: 1_000 };
+    fn small() -> BinaryLimits {
+        BinaryLimits { compressed_bytes: 50, decompressed_bytes: 1_000, ..BinaryLimits::default() }
+    }
 
     fn compressed(bytes: &[u8]) -> Vec<u8> {
         let mut stream = Vec::new();
@@ -249,7 +307,7 @@ mod tests {
     }
 
     fn refusal(binary: &[u8]) -> String {
-        unpack(binary, &SMALL).unwrap_err().to_string()
+        unpack(binary, &small()).unwrap_err().to_string()
     }
 
     #[test]
@@ -266,13 +324,13 @@ mod tests {
     #[test]
     fn a_core_module_is_taken_as_it_is() {
         let module = b"\0asm\x01\0\0\0";
-        assert_eq!(unpack(module, &SMALL).unwrap(), Cow::Borrowed(&module[..]));
+        assert_eq!(unpack(module, &small()).unwrap(), Cow::Borrowed(&module[..]));
     }
 
     #[test]
     fn a_brotli_stream_is_decompressed_up_to_the_limit_inclusive() {
         let module = vec![b'm'; 1_000];
-        assert_eq!(unpack(&compressed(&module), &SMALL).unwrap(), module);
+        assert_eq!(unpack(&compressed(&module), &small()).unwrap(), module);
         assert_eq!(
             refusal(&compressed(&vec![b'm'; 1_001])),
             "decompressed binary size reached the maximum allowed size: \
@@ -283,7 +341,7 @@ mod tests {
     #[test]
     fn a_bomb_is_given_up_one_byte_beyond_the_limit() {
         let bomb = compressed(&vec![0; 40_000_000]);
-        let limits = BinaryLimits { compressed_bytes: 1_000, decompressed_bytes: 5_000 };
+        let limits = BinaryLimits { decompressed_bytes: 5_000, ..BinaryLimits::default() };
         let error = unpack(&bomb, &limits).unwrap_err();
         assert!(matches!(
             error,

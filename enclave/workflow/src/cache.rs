@@ -5,33 +5,56 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use crate::{AdmitError, BinaryHash, BinaryLimits, Engine, Module};
+use crate::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, compile::TooMany};
 
-/// Compiled modules, kept by the hash of the binary as it was delivered.
+/// Compiled modules, kept by the hash of the binary as it was delivered. Clones share them.
 ///
-/// Whoever asks first has the binary compiled; others who ask meanwhile wait for the same result.
-/// The compilation goes on when the one who asked first leaves. One binary is compiled at a time,
-/// on as many threads as there are processors, so that running workflows keep their share.
+/// Whoever asks first has the binary compiled; others who ask meanwhile wait for the same result. The
+/// compilation goes on when the one who asked first leaves. One binary is compiled at a time, owners
+/// take turns, and running workflows come first.
 /// Beyond its budget of bytes the cache forgets what was used longest ago; runs keep what they have.
 #[derive(Clone, Debug)]
 pub struct ModuleCache {
     shared: Arc<Shared>,
 }
 
+/// A module that is there or on its way.
+#[derive(Debug)]
+pub struct Loading {
+    cache: ModuleCache,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Known(Compiled),
+    Compiling {
+        compiled: watch::Receiver<Option<Compiled>>,
+        /// To ask anew where the one who asked first allowed less.
+        again: Option<Box<Wanted>>,
+    },
+}
+
+/// Who wants what compiled, within which limits.
+#[derive(Clone, Debug)]
+struct Wanted {
+    owner: String,
+    binary: Binary,
+    limits: BinaryLimits,
+}
+
 #[derive(Debug)]
 struct Shared {
     engine: Engine,
-    limits: BinaryLimits,
-    budget_bytes: u64,
-    worker: Semaphore,
     entries: Mutex<Entries>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     by_hash: HashMap<BinaryHash, Entry>,
+    budget_bytes: u64,
     resident_bytes: u64,
     clock: u64,
 }
@@ -39,7 +62,7 @@ struct Entries {
 #[derive(Debug)]
 enum Entry {
     Ready { module: Arc<Module>, used: u64 },
-    Compiling(watch::Receiver<Option<Compiled>>),
+    Compiling { compiled: watch::Receiver<Option<Compiled>>, limits: BinaryLimits, turn: u64 },
 }
 
 type Compiled = Result<Arc<Module>, AdmitError>;
@@ -47,44 +70,49 @@ type Compiled = Result<Arc<Module>, AdmitError>;
 impl ModuleCache {
     /// Makes an empty cache that keeps compiled modules of at most `budget_bytes` together.
     #[must_use]
-    pub fn new(engine: Engine, limits: BinaryLimits, budget_bytes: u64) -> Self {
-        let shared = Shared {
-            engine,
-            limits,
-            budget_bytes,
-            worker: Semaphore::new(1),
-            entries: Mutex::default(),
-        };
-        Self { shared: Arc::new(shared) }
+    pub fn new(engine: Engine, budget_bytes: u64) -> Self {
+        let entries = Mutex::new(Entries { budget_bytes, ..Entries::default() });
+        Self { shared: Arc::new(Shared { engine, entries }) }
     }
 
-    /// The module with this hash, if it is there; no bytes needed.
+    /// Changes how many bytes are kept, forgetting at once what is too much.
+    pub fn set_budget(&self, budget_bytes: u64) {
+        let mut entries = self.shared.entries();
+        entries.budget_bytes = budget_bytes;
+        entries.make_room(0);
+    }
+
+    /// The module with this hash, if it is there and within the limits; no bytes needed.
     #[must_use]
-    pub fn find(&self, hash: &BinaryHash) -> Option<Arc<Module>> {
-        self.shared.entries().touch(hash)
+    pub fn find(&self, hash: &BinaryHash, limits: &BinaryLimits) -> Option<Arc<Module>> {
+        let module = self.shared.entries().touch(hash)?;
+        limits.admit(module.facts()).is_ok().then_some(module)
+    }
+
+    /// Begins to compile a binary if it is not there, and returns without waiting.
+    ///
+    /// Called as soon as a binary is known, it warms the cache for the run that will follow; the
+    /// result may be dropped. `owner` is whoever the work is done for: owners take turns, and each
+    /// may have eight binaries waiting.
+    #[must_use = "dropping it is fine: the compilation goes on"]
+    pub fn warm(&self, owner: &str, binary: Binary, limits: &BinaryLimits) -> Loading {
+        let wanted = Wanted { owner: owner.to_owned(), binary, limits: *limits };
+        Loading { cache: self.clone(), state: self.enter(wanted) }
     }
 
     /// The module of this binary, compiled now if it is not there.
     ///
-    /// Called as soon as a binary is known, it warms the cache for the run that will follow.
-    ///
     /// # Errors
     ///
-    /// - [`AdmitError::WrongHash`] if the bytes do not have this hash; they are not compiled.
+    /// - [`AdmitError::Busy`] if the owner has too many binaries waiting.
     /// - Any other [`AdmitError`] if the binary is not let in. Failures are not kept.
-    pub async fn load(&self, hash: BinaryHash, binary: Vec<u8>) -> Result<Arc<Module>, AdmitError> {
-        let mut compiled = match self.shared.enter(hash) {
-            Entered::Ready(module) => return Ok(module),
-            Entered::Waiting(compiled) => compiled,
-            Entered::First(sender, compiled) => {
-                drop(tokio::spawn(compile(Arc::clone(&self.shared), hash, binary, sender)));
-                compiled
-            }
-        };
-        match compiled.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or(Err(AdmitError::Aborted)),
-            Err(_worker_died) => Err(AdmitError::Aborted),
-        }
+    pub async fn load(
+        &self,
+        owner: &str,
+        binary: Binary,
+        limits: &BinaryLimits,
+    ) -> Result<Arc<Module>, AdmitError> {
+        self.warm(owner, binary, limits).module().await
     }
 
     /// Bytes that the kept modules take, roughly.
@@ -92,31 +120,67 @@ impl ModuleCache {
     pub fn resident_bytes(&self) -> u64 {
         self.shared.entries().resident_bytes
     }
+
+    /// Looks up and takes the place of the first in one operation.
+    fn enter(&self, wanted: Wanted) -> State {
+        let hash = wanted.binary.hash();
+        let mut entries = self.shared.entries();
+        if let Some(module) = entries.touch(&hash) {
+            return State::Known(wanted.limits.admit(module.facts()).map(|()| module));
+        }
+        if let Some(Entry::Compiling { compiled, limits, .. }) = entries.by_hash.get(&hash) {
+            let again = (*limits != wanted.limits).then(|| Box::new(wanted));
+            return State::Compiling { compiled: compiled.clone(), again };
+        }
+        let Wanted { owner, binary, limits } = wanted;
+        let (sender, compiled) = watch::channel(None);
+        let turn = entries.clock;
+        let place = Place { shared: Arc::clone(&self.shared), hash, turn, sender };
+        let task = Box::new(move || place.compile(&binary, &limits));
+        let queued = self.shared.engine.compiler().queue(&owner, task);
+        if let Err(TooMany(task)) = queued {
+            // Nobody saw a place yet, so dropping this one, which locks again, frees none.
+            drop(entries);
+            drop(task);
+            return State::Known(Err(AdmitError::Busy));
+        }
+        let entry = Entry::Compiling { compiled: compiled.clone(), limits, turn };
+        entries.by_hash.insert(hash, entry);
+        State::Compiling { compiled, again: None }
+    }
 }
 
-enum Entered {
-    Ready(Arc<Module>),
-    Waiting(watch::Receiver<Option<Compiled>>),
-    First(watch::Sender<Option<Compiled>>, watch::Receiver<Option<Compiled>>),
+impl Loading {
+    /// Waits for the module.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ModuleCache::load`].
+    pub async fn module(self) -> Result<Arc<Module>, AdmitError> {
+        let Self { cache, mut state } = self;
+        loop {
+            let (mut compiled, again) = match state {
+                State::Known(compiled) => return compiled,
+                State::Compiling { compiled, again } => (compiled, again),
+            };
+            let compiled = match compiled.wait_for(Option::is_some).await {
+                Ok(compiled) => compiled.clone().unwrap_or(Err(AdmitError::Aborted)),
+                Err(_task_died) => Err(AdmitError::Aborted),
+            };
+            state = match again {
+                // Its limits were another's, so they say nothing about ours.
+                Some(wanted) if !matches!(compiled, Err(AdmitError::Aborted)) => {
+                    cache.enter(*wanted)
+                }
+                Some(_) | None => return compiled,
+            };
+        }
+    }
 }
 
 impl Shared {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks up and takes the place of the first in one operation.
-    fn enter(&self, hash: BinaryHash) -> Entered {
-        let mut entries = self.entries();
-        if let Some(module) = entries.touch(&hash) {
-            return Entered::Ready(module);
-        }
-        if let Some(Entry::Compiling(compiled)) = entries.by_hash.get(&hash) {
-            return Entered::Waiting(compiled.clone());
-        }
-        let (sender, compiled) = watch::channel(None);
-        entries.by_hash.insert(hash, Entry::Compiling(compiled.clone()));
-        Entered::First(sender, compiled)
     }
 }
 
@@ -128,27 +192,33 @@ impl Entries {
                 *used = self.clock;
                 Some(Arc::clone(module))
             }
-            Entry::Compiling(_) => None,
+            Entry::Compiling { .. } => None,
         }
     }
 
     /// Keeps a module, forgetting others until the budget holds. One that is larger than the whole
     /// budget is not kept.
-    fn keep(&mut self, hash: BinaryHash, module: Arc<Module>, budget_bytes: u64) {
+    fn keep(&mut self, hash: BinaryHash, module: Arc<Module>) {
         let size = module.facts().resident_bytes;
-        if size > budget_bytes {
+        if size > self.budget_bytes {
             return;
         }
-        while self.resident_bytes.saturating_add(size) > budget_bytes && self.forget_oldest() {}
+        self.make_room(size);
         self.clock = self.clock.saturating_add(1);
         self.resident_bytes = self.resident_bytes.saturating_add(size);
         self.by_hash.insert(hash, Entry::Ready { module, used: self.clock });
     }
 
+    /// Forgets what was used longest ago until the budget holds with so many bytes more.
+    fn make_room(&mut self, size: u64) {
+        while self.resident_bytes.saturating_add(size) > self.budget_bytes && self.forget_oldest() {
+        }
+    }
+
     fn forget_oldest(&mut self) -> bool {
         let ready = self.by_hash.iter().filter_map(|(hash, entry)| match entry {
             Entry::Ready { module, used } => Some((*used, *hash, module.facts().resident_bytes)),
-            Entry::Compiling(_) => None,
+            Entry::Compiling { .. } => None,
         });
         let Some((_used, hash, size)) = ready.min_by_key(|(used, ..)| *used) else { return false };
         self.by_hash.remove(&hash);
@@ -157,45 +227,40 @@ impl Entries {
     }
 }
 
-/// Removes the place of a compilation that ended without a result.
-struct Place<'s> {
-    shared: &'s Shared,
+/// The place of a compilation. It is free when this is dropped, whatever became of it.
+struct Place {
+    shared: Arc<Shared>,
     hash: BinaryHash,
+    /// Tells it from a later place for the same binary.
+    turn: u64,
+    sender: watch::Sender<Option<Compiled>>,
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
+impl Place {
+    fn compile(self, binary: &Binary, limits: &BinaryLimits) {
+        let compiled = Module::compile(&self.shared.engine, binary, limits).map(Arc::new);
+        // A failed compilation frees its place before anybody hears of it, so that a retry starts anew.
+        self.free();
+        if let Ok(module) = &compiled {
+            self.shared.entries().keep(self.hash, Arc::clone(module));
+        }
+        self.sender.send_replace(Some(compiled));
+    }
+
+    fn free(&self) {
         let mut entries = self.shared.entries();
-        if let Some(Entry::Compiling(_)) = entries.by_hash.get(&self.hash) {
+        let is_own = matches!(
+            entries.by_hash.get(&self.hash),
+            Some(Entry::Compiling { turn, .. }) if *turn == self.turn
+        );
+        if is_own {
             entries.by_hash.remove(&self.hash);
         }
     }
 }
 
-async fn compile(
-    shared: Arc<Shared>,
-    hash: BinaryHash,
-    binary: Vec<u8>,
-    sender: watch::Sender<Option<Compiled>>,
-) {
-    let place = Place { shared: &shared, hash };
-    let Ok(permit) = shared.worker.acquire().await else { return };
-    let (engine, limits) = (shared.engine.clone(), shared.limits);
-    let compiled = tokio::task::spawn_blocking(move || {
-        if BinaryHash::of(&binary) != hash {
-            return Err(AdmitError::WrongHash);
-        }
-        Module::compile(&engine, &binary, &limits).map(Arc::new)
-    })
-    .await
-    .unwrap_or(Err(AdmitError::Aborted));
-    drop(permit);
-    if let Ok(module) = &compiled {
-        let mut entries = shared.entries();
-        entries.by_hash.remove(&hash);
-        entries.keep(hash, Arc::clone(module), shared.budget_bytes);
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.free();
     }
-    // A failed compilation frees its place before anybody hears of it, so that a retry starts anew.
-    drop(place);
-    sender.send_replace(Some(compiled));
 }

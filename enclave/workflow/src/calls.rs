@@ -22,6 +22,9 @@ pub(crate) enum StartError {
     /// The run has made all the calls it may make.
     #[error("limit of {limit} calls per execution reached")]
     Exhausted { limit: u32 },
+    /// What the run has in flight and has not read yet takes all the room it has.
+    #[error("no room for another call before earlier ones are answered and read")]
+    NoRoom,
 }
 
 /// The calls of one kind that one run has started.
@@ -43,19 +46,22 @@ pub(crate) enum Call<T> {
     Running(AbortOnDropHandle<T>),
 }
 
-/// Room for answers that nobody has read yet, shared by the calls in flight.
+/// Room for what the host holds for a run: requests in flight, and answers nobody has read yet.
 #[derive(Clone, Debug)]
-pub(crate) struct UnreadBytes {
+pub(crate) struct Room {
     free: Arc<AtomicU64>,
 }
 
-/// An answer with the room it takes, or nothing where it took too much.
+/// Room that is taken until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Kept<T> {
-    answer: Option<T>,
+pub(crate) struct Taken {
     size: u64,
-    room: UnreadBytes,
+    room: Room,
 }
+
+/// An answer with the room it takes, or nothing where there was none.
+#[derive(Debug)]
+pub(crate) struct Kept<T>(Option<(T, Taken)>);
 
 impl<T: Send + 'static> Calls<T> {
     /// Starts with no calls and at most `limit` to come.
@@ -93,32 +99,35 @@ impl<T: Send + 'static> Calls<T> {
     }
 }
 
-impl UnreadBytes {
+impl Room {
     pub(crate) fn new(bytes: u64) -> Self {
         Self { free: Arc::new(AtomicU64::new(bytes)) }
     }
 
-    /// Keeps an answer if there is room for its size; otherwise it is dropped at once, and whoever
-    /// awaits it learns what a guest with too small a buffer would.
-    pub(crate) fn keep<T>(&self, answer: T, size: u64) -> Kept<T> {
+    /// Takes room for so many bytes, if there is any.
+    pub(crate) fn take(&self, size: usize) -> Option<Taken> {
+        let size = u64::try_from(size).ok()?;
         let taken = self
             .free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(size));
-        match taken {
-            Ok(_before) => Kept { answer: Some(answer), size, room: self.clone() },
-            Err(_free) => Kept { answer: None, size: 0, room: self.clone() },
-        }
+        taken.ok().map(|_before| Taken { size, room: self.clone() })
+    }
+
+    /// Keeps an answer if there is room for its size; otherwise it is dropped at once, and whoever
+    /// awaits it learns what a guest with too small a buffer would.
+    pub(crate) fn keep<T>(&self, answer: T, size: usize) -> Kept<T> {
+        Kept(self.take(size).map(|taken| (answer, taken)))
     }
 }
 
 impl<T> Kept<T> {
-    /// Takes the answer out and gives its room back.
-    pub(crate) fn read(mut self) -> Option<T> {
-        self.answer.take()
+    /// The answer, and its room for as long as the answer is held.
+    pub(crate) fn read(self) -> Option<(T, Taken)> {
+        self.0
     }
 }
 
-impl<T> Drop for Kept<T> {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.room.free.fetch_add(self.size, Ordering::AcqRel);
     }
@@ -201,11 +210,20 @@ mod tests {
 
     #[test]
     fn answers_beyond_the_room_are_dropped_and_room_comes_back() {
-        let room = UnreadBytes::new(10);
+        let room = Room::new(10);
         let first = room.keep("first", 7);
-        assert_eq!(room.keep("too much", 4).read(), None);
-        assert_eq!(first.read(), Some("first"));
+        assert!(room.keep("too much", 4).read().is_none());
+        assert_eq!(first.read().unwrap().0, "first");
         drop(room.keep("never read", 10));
-        assert_eq!(room.keep("again", 10).read(), Some("again"));
+        assert_eq!(room.keep("again", 10).read().unwrap().0, "again");
+    }
+
+    #[test]
+    fn an_answer_that_was_read_takes_its_room_until_it_is_written() {
+        let room = Room::new(10);
+        let (_answer, taken) = room.keep("read", 7).read().unwrap();
+        assert!(room.take(4).is_none());
+        drop(taken);
+        assert!(room.take(10).is_some());
     }
 }

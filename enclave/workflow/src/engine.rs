@@ -3,12 +3,19 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
+use protocol::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, PoolingAllocationConfig, WasmFeatures};
+
+use crate::compile::Compiler;
 
 /// How much room the engine sets aside; sized by what admission lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +35,7 @@ impl Default for Capacity {
     fn default() -> Self {
         Self {
             instances: 32,
-            memory_bytes: 128_000_000,
+            memory_bytes: limits::WORKFLOW_MEMORY_BYTES,
             table_elements: 200_000,
             instance_bytes: 16 * MIB,
         }
@@ -41,6 +48,9 @@ pub enum EngineError {
     /// wasmtime cannot work on this machine.
     #[error("wasmtime cannot start on this machine")]
     Unsupported(#[source] Arc<wasmtime::Error>),
+    /// The threads that compile could not be started.
+    #[error("the compiling threads cannot start")]
+    Compiler(#[source] Arc<rayon::ThreadPoolBuildError>),
     /// The thread that advances the epoch could not be started.
     #[error("the epoch thread cannot start")]
     Ticker(#[source] io::Error),
@@ -61,6 +71,8 @@ struct Inner {
     pooled: bool,
     places: Arc<Semaphore>,
     pending: Mutex<HashMap<String, Weak<Semaphore>>>,
+    panics: AtomicU64,
+    compiler: Compiler,
     /// Dropping it ends the epoch thread.
     _ticker: mpsc::Sender<()>,
 }
@@ -76,15 +88,30 @@ impl Engine {
     /// - [`EngineError::Unsupported`] if wasmtime cannot work here at all.
     /// - [`EngineError::Ticker`] if the epoch thread cannot start.
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
-        let (wasm, pooled) = match wasmtime::Engine::new(&config(Some(&capacity))) {
-            Ok(wasm) => (wasm, true),
+        match wasmtime::Engine::new(&config(Some(&capacity))) {
+            Ok(wasm) => Self::over(wasm, capacity, true),
             Err(error) => {
                 tracing::warn!(%error, "no instance pool; allocating on demand");
-                let wasm = wasmtime::Engine::new(&config(None));
-                (wasm.map_err(|e| EngineError::Unsupported(Arc::new(e)))?, false)
+                Self::on_demand(capacity)
             }
-        };
+        }
+    }
+
+    /// Makes an engine without a pool, whose instances are allocated one by one within the same
+    /// capacity: what [`Engine::new`] falls back to.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Engine::new`].
+    pub fn on_demand(capacity: Capacity) -> Result<Self, EngineError> {
+        let wasm = wasmtime::Engine::new(&config(None));
+        let wasm = wasm.map_err(|error| EngineError::Unsupported(Arc::new(error)))?;
+        Self::over(wasm, capacity, false)
+    }
+
+    fn over(wasm: wasmtime::Engine, capacity: Capacity, pooled: bool) -> Result<Self, EngineError> {
         let ticker = start_ticker(&wasm).map_err(EngineError::Ticker)?;
+        let compiler = Compiler::new().map_err(|error| EngineError::Compiler(Arc::new(error)))?;
         let places = usize::try_from(capacity.instances).unwrap_or(Semaphore::MAX_PERMITS);
         let inner = Inner {
             wasm,
@@ -92,6 +119,8 @@ impl Engine {
             pooled,
             places: Arc::new(Semaphore::new(places)),
             pending: Mutex::default(),
+            panics: AtomicU64::new(0),
+            compiler,
             _ticker: ticker,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -101,6 +130,20 @@ impl Engine {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         self.inner.capacity
+    }
+
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.inner.compiler
+    }
+
+    /// How many runs ended because a service or an import panicked, since the engine was made.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.inner.panics.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.inner.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether instances come from the pool.

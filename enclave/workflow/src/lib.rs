@@ -26,18 +26,19 @@
 //! #     services: std::sync::Arc<dyn enclave_workflow::Services>,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! use enclave_workflow::{
-//!     BinaryHash, BinaryLimits, Capacity, Engine, Limits, ModuleCache, Request,
+//!     Binary, BinaryLimits, Capacity, Engine, Limits, ModuleCache, Request,
 //! };
 //! use tokio_util::sync::CancellationToken;
 //!
 //! let engine = Engine::new(Capacity::default())?;
-//! let modules = ModuleCache::new(engine.clone(), BinaryLimits::default(), 256 << 20);
-//! let module = modules.load(BinaryHash::of(&binary), binary).await?;
+//! let modules = ModuleCache::new(engine.clone(), 256 << 20);
+//! let module = modules.load("owner", Binary::new(binary), &BinaryLimits::default()).await?;
 //!
 //! let request = Request::new(execute_request, "workflow-id");
 //! let (limits, cancel) = (Limits::default(), CancellationToken::new());
-//! let outcome = engine.run(&module, request, services, &limits, &cancel).await?;
-//! println!("{} bytes in {:?}", outcome.encoded.len(), outcome.metering.wall);
+//! let ended = engine.run(&module, request, services, &limits, &cancel).await;
+//! println!("{:?} of processor time", ended.metering.cpu);
+//! println!("{} bytes", ended.result?.encoded.len());
 //! # Ok(())
 //! # }
 //! ```
@@ -48,10 +49,14 @@
 mod admit;
 mod cache;
 mod calls;
+mod compile;
+mod effort;
 mod engine;
 mod imports;
+pub mod inspect;
 mod limits;
 mod memory;
+mod meter;
 mod module;
 mod outcome;
 mod request;
@@ -64,17 +69,19 @@ mod seeds;
 mod services;
 mod state;
 mod stop;
+mod survey;
 mod wasi;
 mod wire;
 
-pub use admit::{AdmitError, Cause, MemoryExport, TooLarge};
-pub use cache::ModuleCache;
+pub use admit::{AdmitError, Cause, MemoryExport, TooComplex, TooLarge};
+pub use cache::{Loading, ModuleCache};
 pub use engine::{Capacity, Engine, EngineError};
 pub use limits::{BinaryLimits, Limits, MetricLimits};
-pub use module::{BinaryHash, Facts, Module};
-pub use outcome::{LinkError, Metering, Outcome, RunError};
+pub use module::{Binary, BinaryHash, Facts, Module};
+pub use outcome::{Ended, LinkError, Metering, Outcome, RunError};
 pub use request::{MalformedRequest, Request};
 pub use requirements::{EnclaveTee, RequirementsError, TeeOffer, TeeProvider, satisfies};
 pub use restricted::Restricted;
-pub use router::{LocalRunner, Place, RouteError, Router, Runner};
+pub use router::{Job, LocalRunner, Place, RouteError, Router, Runner};
 pub use services::{GuestText, NoDonTime, NodeTime, NotEmitted, ServiceFuture, Services};
+pub use survey::Survey;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use protocol::limits;
+
+use crate::{AdmitError, Facts, admit};
+
 /// What one run may use.
 ///
 /// [`Limits::default`] holds the reference host's own defaults where it has one, and a bound of ours
@@ -26,8 +30,9 @@ pub struct Limits {
     pub capability_calls: u32,
     /// Requests for secrets of one run.
     pub secret_calls: u32,
-    /// Answers that nobody has awaited yet, in bytes.
-    pub unread_bytes: u64,
+    /// What the host holds for a run, in bytes: requests in flight, and answers that the guest has not
+    /// read yet. What an embedder needs to fetch an answer is its own to bound.
+    pub held_bytes: u64,
     /// One log line, in bytes.
     pub log_line_bytes: u32,
     /// Log lines in DON mode; attempts count, also those refused for their length.
@@ -62,6 +67,16 @@ pub struct BinaryLimits {
     pub compressed_bytes: u64,
     /// Once decompressed, in bytes.
     pub decompressed_bytes: u64,
+    /// Functions.
+    pub functions: u64,
+    /// All code together, in bytes.
+    pub code_bytes: u64,
+    /// One function's code, in bytes.
+    pub function_bytes: u64,
+    /// What compiling may take, as [`crate::Survey::effort`] estimates it.
+    pub effort: u64,
+    /// What compiling one function may take.
+    pub function_effort: u64,
 }
 
 impl Limits {
@@ -93,11 +108,12 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(10 * 60),
+            timeout: limits::EXECUTION_TIMEOUT,
             prehook_timeout: Duration::from_secs(10),
-            memory_bytes: 128 * MB,
-            response_bytes: 5 * MIB,
-            message_bytes: 5 * MIB,
+            memory_bytes: limits::WORKFLOW_MEMORY_BYTES,
+            response_bytes: limits::WORKFLOW_ANSWER_BYTES,
+            // As much as a guest may be answered, it may ask.
+            message_bytes: limits::WORKFLOW_ANSWER_BYTES,
             // A result of 6 MiB is accepted by the reference; an answer of the enclave carries it.
             result_bytes: 8 * MIB,
             pending_calls: 30,
@@ -105,10 +121,10 @@ impl Default for Limits {
             capability_calls: 10_000,
             secret_calls: 10_000,
             // No guest can hold more than its memory.
-            unread_bytes: 128 * MB,
-            log_line_bytes: 1_048_576,
-            log_lines_don: 10_000,
-            log_lines_node: 10_000,
+            held_bytes: limits::WORKFLOW_MEMORY_BYTES,
+            log_line_bytes: number(limits::WORKFLOW_LOG.1),
+            log_lines_don: number(limits::WORKFLOW_LOG.0),
+            log_lines_node: number(limits::WORKFLOW_LOG.0),
             // Nodes refuse an answer of more than 10 MiB, events included (W-16).
             log_bytes: 4 * MIB,
             metrics: None,
@@ -123,10 +139,30 @@ impl Default for MetricLimits {
     }
 }
 
+impl BinaryLimits {
+    /// Whether a module that is there would be let in anew.
+    pub(crate) fn admit(&self, facts: &Facts) -> Result<(), AdmitError> {
+        admit::fits(facts.delivered_bytes, facts.module_bytes, self)?;
+        Ok(facts.survey.fits(self)?)
+    }
+}
+
 impl Default for BinaryLimits {
     fn default() -> Self {
-        Self { compressed_bytes: 20 * MIB, decompressed_bytes: 100 * MIB }
+        Self {
+            compressed_bytes: limits::BINARY_BYTES,
+            decompressed_bytes: 100 * MIB,
+            functions: 100_000,
+            code_bytes: 48 * MIB,
+            function_bytes: MIB,
+            effort: 64_000_000,
+            function_effort: 2_000_000,
+        }
     }
+}
+
+fn number(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
 const MB: u64 = 1_000_000;

@@ -1,15 +1,25 @@
 //! A workflow's module, compiled and linked.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{InstancePre, Linker};
 
-use crate::{AdmitError, BinaryLimits, Engine, admit, imports, state::State, wasi};
+use crate::{AdmitError, BinaryLimits, Engine, Survey, admit, imports, state::State, wasi};
 
 /// SHA-256 of a workflow's binary as it was delivered, compressed or not: its `binary_hash`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BinaryHash(pub [u8; 32]);
+
+/// A workflow's binary as it was delivered, compressed or not, with its hash. Clones share the bytes.
+#[derive(Clone)]
+pub struct Binary {
+    bytes: Arc<Vec<u8>>,
+    hash: BinaryHash,
+}
 
 /// A workflow's module, compiled and linked: all that instances share.
 ///
@@ -34,8 +44,37 @@ pub struct Facts {
     pub resident_bytes: u64,
     /// Pages of 64 KiB that an instance begins with.
     pub memory_min_pages: u64,
-    /// How long it took to decompress and compile.
+    /// How large it is.
+    pub survey: Survey,
+    /// How long it took to decompress, check and compile.
     pub prepared_in: Duration,
+}
+
+impl Binary {
+    /// Takes a binary and hashes it, which takes milliseconds where it has megabytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let hash = BinaryHash::of(&bytes);
+        Self { bytes: Arc::new(bytes), hash }
+    }
+
+    /// The bytes as they were delivered.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their hash.
+    #[must_use]
+    pub fn hash(&self) -> BinaryHash {
+        self.hash
+    }
+}
+
+impl std::fmt::Debug for Binary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Binary").field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 impl BinaryHash {
@@ -49,37 +88,45 @@ impl BinaryHash {
 impl Module {
     /// Decompresses, checks, compiles and links a binary.
     ///
-    /// This takes a processor for seconds when the binary is large; [`crate::ModuleCache`] does it
-    /// aside and once.
+    /// This takes the engine's compiling threads for seconds when the binary is large, and the calling
+    /// thread waits; [`crate::ModuleCache`] does it aside and once.
     ///
     /// # Errors
     ///
     /// [`AdmitError`], in the order of its variants.
     pub fn compile(
         engine: &Engine,
-        binary: &[u8],
+        binary: &Binary,
+        limits: &BinaryLimits,
+    ) -> Result<Self, AdmitError> {
+        engine.compiler().run(|| Self::compile_here(engine, binary, limits))
+    }
+
+    fn compile_here(
+        engine: &Engine,
+        binary: &Binary,
         limits: &BinaryLimits,
     ) -> Result<Self, AdmitError> {
         let start = Instant::now();
-        let bytes = admit::unpack(binary, limits)?;
+        let bytes = admit::unpack(binary.bytes(), limits)?;
+        let survey = Survey::of(&bytes, limits, &engine.capacity())?;
         let module = wasmtime::Module::from_binary(engine.wasm(), &bytes)
-            .map_err(|error| admit::why_not_compiled(&bytes, error))?;
+            .map_err(|error| AdmitError::Compile(error.into()))?;
         admit::check_exports(&module)?;
         let abi = admit::abi(&module)?;
         let pre = link(engine, &module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
         // The image of the initial memory is made now, not by the first run.
         module.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(e.into()))?;
-        let memory = module.get_export("memory");
-        let memory = memory.as_ref().and_then(wasmtime::ExternType::memory);
         let facts = Facts {
             label: abi.label,
-            delivered_bytes: binary.len(),
+            delivered_bytes: binary.bytes().len(),
             module_bytes: bytes.len(),
             resident_bytes: resident_bytes(&module, bytes.len()),
-            memory_min_pages: memory.map_or(0, wasmtime::MemoryType::minimum),
+            memory_min_pages: survey.memory_pages,
+            survey,
             prepared_in: start.elapsed(),
         };
-        Ok(Self { pre, hash: BinaryHash::of(binary), facts })
+        Ok(Self { pre, hash: binary.hash(), facts })
     }
 
     /// The hash of the binary it was compiled from.
@@ -110,7 +157,7 @@ impl std::fmt::Debug for Module {
     }
 }
 
-fn link(
+pub(crate) fn link(
     engine: &Engine,
     module: &wasmtime::Module,
     abi: &admit::Abi,

@@ -9,14 +9,28 @@ use crate::{
     admit::Cause, imports::ResultTooLarge, request::MalformedRequest, stop::Stopped, wasi::Exit,
 };
 
-/// What a run answered and what it used. The answer may be an error of the workflow's own.
+/// How a run ended, and what it used until then.
+#[derive(Clone, Debug)]
+pub struct Ended<E = RunError> {
+    /// What it answered, or why it did not.
+    pub result: Result<Outcome, E>,
+    /// What it used, however it ended.
+    pub metering: Metering,
+}
+
+/// What a run answered, which may be an error of the workflow's own.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The encoded `ExecutionResult`, as the guest sent it: a message of the schema, which may hold
     /// more than the schema knows.
     pub encoded: Vec<u8>,
-    /// What the run used.
-    pub metering: Metering,
+}
+
+impl<E> Ended<E> {
+    /// Of something that never got as far as using anything.
+    pub(crate) fn unused(error: impl Into<E>) -> Self {
+        Self { result: Err(error.into()), metering: Metering::default() }
+    }
 }
 
 impl Outcome {
@@ -35,18 +49,35 @@ impl Outcome {
 pub struct Metering {
     /// From the place in the pool to the end.
     pub wall: Duration,
-    /// Of that, the time in which the guest or an import held a thread.
-    pub active: Duration,
+    /// Processor time of the guest and of its imports, by the clocks of the threads they ran on. What
+    /// an embedder does beside the guest to answer a call is not in it.
+    pub cpu: Duration,
     /// Largest size of the linear memory in bytes.
     pub peak_memory_bytes: u64,
-    /// Imports called that exchange memory with the host, those of WASI included.
+    /// Imports called, those of WASI included.
     pub host_calls: u64,
     /// Bytes given to the guest: arguments and answers.
     pub bytes_in: u64,
-    /// Bytes taken from the guest: messages and results.
+    /// Bytes taken from the guest: messages, log lines, metrics and results.
     pub bytes_out: u64,
     /// Log lines and metrics that were dropped.
     pub dropped_events: u64,
+}
+
+impl Metering {
+    /// What two runs used, one after the other.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            wall: self.wall.saturating_add(later.wall),
+            cpu: self.cpu.saturating_add(later.cpu),
+            peak_memory_bytes: self.peak_memory_bytes.max(later.peak_memory_bytes),
+            host_calls: self.host_calls.saturating_add(later.host_calls),
+            bytes_in: self.bytes_in.saturating_add(later.bytes_in),
+            bytes_out: self.bytes_out.saturating_add(later.bytes_out),
+            dropped_events: self.dropped_events.saturating_add(later.dropped_events),
+        }
+    }
 }
 
 /// Why a run has no outcome. The texts are those peers match on (1.6, 6.2, 6.4, 6.5).

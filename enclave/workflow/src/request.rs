@@ -1,7 +1,7 @@
 //! The request as a guest gets it (1.5).
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::encoding::{WireType, encode_key, encode_varint};
+use protocol::base64;
 use rand_core::OsRng;
 
 use crate::{
@@ -26,10 +26,31 @@ pub struct MalformedRequest;
 /// A request with its phase known and the response size set.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// Base64 of the request, for the guest's second argument.
-    pub(crate) argument: String,
+    /// The request for the guest's second argument.
+    pub(crate) argument: Argument,
     /// Whether this is the pre-hook phase, which has its own timeout.
     pub(crate) is_prehook: bool,
+}
+
+/// The guest's second argument: a request in base64.
+///
+/// Only the request is kept; its text is made piece by piece when the guest asks, so that a large
+/// one neither exists twice nor holds a thread for long.
+pub(crate) struct Argument(Vec<u8>);
+
+impl Argument {
+    /// The length of the text in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.0.len().div_ceil(3).saturating_mul(4)
+    }
+
+    /// The piece of the text with this index; all but the last have [`Argument::PIECE_BYTES`].
+    pub(crate) fn piece(&self, index: usize) -> Option<String> {
+        self.0.chunks(Self::PIECE_BYTES / 4 * 3).nth(index).map(base64::encode)
+    }
+
+    /// Well below a millisecond of work, and a multiple of four, so that pieces join.
+    pub(crate) const PIECE_BYTES: usize = 128 * 1024;
 }
 
 impl Request {
@@ -81,7 +102,7 @@ impl Request {
     /// fields unknown here reach the guest.
     ///
     /// The size goes where the reference writes it: behind the configuration.
-    pub(crate) fn prepare(&self, response_bytes: u64) -> Result<Prepared, MalformedRequest> {
+    pub(crate) fn prepare(self, response_bytes: u64) -> Result<Prepared, MalformedRequest> {
         let mut request = Vec::with_capacity(self.execute.len().saturating_add(11));
         let mut is_sized = false;
         let mut is_prehook = false;
@@ -102,13 +123,19 @@ impl Request {
         if !is_sized {
             put_size(&mut request, response_bytes);
         }
-        Ok(Prepared { argument: STANDARD.encode(request), is_prehook })
+        Ok(Prepared { argument: Argument(request), is_prehook })
     }
 }
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request").field("bytes", &self.execute.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Argument").field("bytes", &self.0.len()).finish_non_exhaustive()
     }
 }
 
@@ -135,7 +162,18 @@ mod tests {
 
     fn prepared(execute: &[u8]) -> (Vec<u8>, bool) {
         let prepared = Request::new(execute.to_vec(), "w").prepare(5_242_880).unwrap();
-        (STANDARD.decode(prepared.argument).unwrap(), prepared.is_prehook)
+        (prepared.argument.0, prepared.is_prehook)
+    }
+
+    #[test]
+    fn pieces_of_an_argument_join_to_its_base64() {
+        for size in [0, 1, 2, 3, 98_303, 98_304, 98_305, 200_000] {
+            let argument = Argument((0..size).map(|n: u32| n.to_le_bytes()[0]).collect());
+            let pieces: Vec<_> = (0..).map_while(|index| argument.piece(index)).collect();
+            assert!(pieces.iter().rev().skip(1).all(|piece| piece.len() == Argument::PIECE_BYTES));
+            assert_eq!(pieces.concat(), base64::encode(&argument.0), "{size}");
+            assert_eq!(pieces.concat().len(), argument.text_bytes());
+        }
     }
 
     #[test]

@@ -12,23 +12,40 @@ use protocol::messages::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Engine, Limits, MalformedRequest, Module, Outcome, Request, RequirementsError, Restricted,
-    RunError, ServiceFuture, Services, TeeProvider, satisfies,
+    Ended, Engine, Limits, MalformedRequest, Metering, Module, Outcome, Request, RequirementsError,
+    Restricted, RunError, ServiceFuture, Services, TeeProvider, satisfies,
     wire::{Malformed, fields, merged},
 };
 
 /// Somewhere a workflow can run.
+///
+/// The router asks nothing of a runner before a trigger belongs to it. One that has to be started,
+/// say by compiling the workflow or by dialling, starts at its first run; one that has to be closed
+/// closes when it is dropped, with the router. So neither happens to a runner that is never chosen.
 pub trait Runner: Send + Sync {
     /// Runs the workflow once.
     fn run<'a>(
         &'a self,
-        request: Request,
+        job: Job,
         services: Arc<dyn Services>,
         cancel: &'a CancellationToken,
-    ) -> ServiceFuture<'a, Result<Outcome, RunError>>;
+    ) -> ServiceFuture<'a, Ended>;
 }
 
-/// The runner of this process.
+/// One run, as the router hands it to a place.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What is asked.
+    pub request: Request,
+    /// The encoded requirements of the trigger that fired, for a place that enforces them itself.
+    pub requirements: Option<Vec<u8>>,
+    /// What the trigger's pre-hook allows, for a place that passes it on. The services that come with
+    /// the job are held to it already, since another place may not be trusted to.
+    pub restrictions: Option<Restrictions>,
+}
+
+/// The runner of this process. Requirements were satisfied when it was chosen, and restrictions are
+/// kept by the services it gets.
 #[derive(Clone, Debug)]
 pub struct LocalRunner {
     /// The engine to run in.
@@ -58,11 +75,12 @@ pub struct Router {
 }
 
 /// Where a trigger runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Route {
     /// 0 is the main place.
     place: usize,
     has_prehook: bool,
+    requirements: Option<Vec<u8>>,
 }
 
 /// Why a routed run has no outcome.
@@ -94,11 +112,17 @@ pub enum RouteError {
 impl Runner for LocalRunner {
     fn run<'a>(
         &'a self,
-        request: Request,
+        job: Job,
         services: Arc<dyn Services>,
         cancel: &'a CancellationToken,
-    ) -> ServiceFuture<'a, Result<Outcome, RunError>> {
-        Box::pin(self.engine.run(&self.module, request, services, &self.limits, cancel))
+    ) -> ServiceFuture<'a, Ended> {
+        Box::pin(self.engine.run(&self.module, job.request, services, &self.limits, cancel))
+    }
+}
+
+impl From<Request> for Job {
+    fn from(request: Request) -> Self {
+        Self { request, requirements: None, restrictions: None }
     }
 }
 
@@ -112,39 +136,50 @@ impl Router {
     /// Runs one request: a trigger where its subscription belongs, anything else in the main place.
     ///
     /// A trigger with a pre-hook runs that first, in the main place. If it answers with an error,
-    /// that is the outcome; if with restrictions, the run is held to them here, wherever it runs.
-    ///
-    /// # Errors
-    ///
-    /// [`RouteError`].
+    /// that is the outcome; if with restrictions, the run is held to them here, wherever it runs. What
+    /// was used is the sum of both.
     pub async fn run(
         &self,
         request: Request,
         services: Arc<dyn Services>,
         cancel: &CancellationToken,
+    ) -> Ended<RouteError> {
+        let mut metering = Metering::default();
+        let result = self.route(request, services, cancel, &mut metering).await;
+        Ended { result, metering }
+    }
+
+    async fn route(
+        &self,
+        request: Request,
+        mut services: Arc<dyn Services>,
+        cancel: &CancellationToken,
+        metering: &mut Metering,
     ) -> Result<Outcome, RouteError> {
         let decoded: ExecuteRequest =
             decode(request.encoded()).map_err(|_error| RunError::Request(MalformedRequest))?;
         let Some(Phase::Trigger(trigger)) = decoded.request else {
-            let outcome = self.main.runner.run(request, services, cancel).await?;
+            let outcome = self.main.ask(request.into(), services, cancel, metering).await?;
             let answer = outcome.decode().map_err(|_error| RouteError::Result)?.result;
             if let Some(Answer::TriggerSubscriptions(subscriptions)) = answer {
                 self.learn(&subscriptions, &outcome.encoded)?;
             }
             return Ok(outcome);
         };
-        let route = self.routes().get(&trigger.id).copied().ok_or(RouteError::NotSubscribed)?;
-        let services = if route.has_prehook {
-            match self.prehook(&request, Arc::clone(&services), cancel).await? {
-                Prehook::Allows(None) => services,
-                Prehook::Allows(Some(limits)) => Arc::new(Restricted::new(services, &limits)),
+        let route = self.routes().get(&trigger.id).cloned().ok_or(RouteError::NotSubscribed)?;
+        let mut restrictions = None;
+        if route.has_prehook {
+            match self.prehook(&request, Arc::clone(&services), cancel, metering).await? {
+                Prehook::Allows(allowed) => restrictions = allowed,
                 Prehook::Ends(outcome) => return Ok(*outcome),
             }
-        } else {
-            services
-        };
+        }
+        if let Some(restrictions) = &restrictions {
+            services = Arc::new(Restricted::new(services, restrictions));
+        }
+        let job = Job { request, requirements: route.requirements, restrictions };
         let place = self.places().nth(route.place).ok_or(RouteError::NotSubscribed)?;
-        Ok(place.runner.run(request, services, cancel).await?)
+        Ok(place.ask(job, services, cancel, metering).await?)
     }
 
     async fn prehook(
@@ -152,10 +187,11 @@ impl Router {
         request: &Request,
         services: Arc<dyn Services>,
         cancel: &CancellationToken,
+        metering: &mut Metering,
     ) -> Result<Prehook, RouteError> {
         let request = request.prehook().map_err(RunError::Request)?;
         let request = request.ok_or(RunError::Request(MalformedRequest))?;
-        let outcome = self.main.runner.run(request, services, cancel).await;
+        let outcome = self.main.ask(request.into(), services, cancel, metering).await;
         let outcome = outcome.map_err(RouteError::Prehook)?;
         Ok(match outcome.decode().map_err(|_error| RouteError::Result)?.result {
             Some(Answer::Error(_)) => Prehook::Ends(Box::new(outcome)),
@@ -179,7 +215,8 @@ impl Router {
             let place = self.place_for(requirements.as_deref())?;
             let place = place.ok_or(RouteError::NoRunner { trigger })?;
             let id = u64::try_from(trigger).unwrap_or(u64::MAX);
-            routes.insert(id, Route { place, has_prehook: subscription.pre_hook });
+            let has_prehook = subscription.pre_hook;
+            routes.insert(id, Route { place, has_prehook, requirements });
         }
         *self.routes() = routes;
         Ok(())
@@ -203,6 +240,21 @@ impl Router {
     }
 }
 
+impl Place {
+    /// Runs the workflow here and adds up what it used.
+    async fn ask(
+        &self,
+        job: Job,
+        services: Arc<dyn Services>,
+        cancel: &CancellationToken,
+        metering: &mut Metering,
+    ) -> Result<Outcome, RunError> {
+        let ended = self.runner.run(job, services, cancel).await;
+        *metering = metering.and(ended.metering);
+        ended.result
+    }
+}
+
 /// What a pre-hook decided.
 enum Prehook {
     Allows(Option<Restrictions>),
@@ -222,7 +274,7 @@ impl std::fmt::Debug for Place {
 }
 
 /// The encoded requirements of each subscription in an encoded result.
-fn requirements(result: &[u8]) -> Result<Vec<Option<Vec<u8>>>, Malformed> {
+pub(crate) fn requirements(result: &[u8]) -> Result<Vec<Option<Vec<u8>>>, Malformed> {
     let Some(request) = merged(result, TRIGGER_SUBSCRIPTIONS)? else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for field in fields(&request) {

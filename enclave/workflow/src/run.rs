@@ -1,29 +1,34 @@
 //! One run of a workflow, from request to outcome (6.2).
 
-use std::{
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::{
-    Engine, Limits, LinkError, Metering, Module, Outcome, Request, RunError, Services,
+    Ended, Engine, Limits, LinkError, Module, Outcome, Request, RunError, Services,
+    meter::Usage,
     outcome::{ended, not_linked, panicked},
     seeds::{Seeds, don_seed},
-    state::{Meter, State},
+    state::{Start, State},
     stop::{Stop, Stopped},
 };
+
+/// A run that may begin.
+struct Admitted {
+    state: State,
+    stop: Stop,
+    usage: Usage,
+    /// The place in the engine's pool.
+    place: Option<OwnedSemaphorePermit>,
+}
 
 /// What a finished guest leaves behind.
 struct Finished {
     ended: Result<(), RunError>,
     result: Option<Vec<u8>>,
-    meter: Meter,
 }
 
 impl Engine {
@@ -34,10 +39,8 @@ impl Engine {
     /// `cancel` is cancelled, whichever comes first, wherever the guest then is: computing, waiting
     /// or sleeping. Dropping the future ends it too.
     ///
-    /// # Errors
-    ///
-    /// [`RunError`]. A failure within [`Limits::GRAIN`] before the deadline counts as the deadline,
-    /// because a guest cannot always say why it failed.
+    /// A failure within [`Limits::GRAIN`] before the deadline counts as the deadline, because a guest
+    /// cannot always say why it failed.
     pub async fn run(
         &self,
         module: &Module,
@@ -45,7 +48,29 @@ impl Engine {
         services: Arc<dyn Services>,
         limits: &Limits,
         cancel: &CancellationToken,
-    ) -> Result<Outcome, RunError> {
+    ) -> Ended {
+        let admitted = self.admit(module, request, services, limits, cancel).await;
+        let Admitted { state, stop, mut usage, place } = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => return Ended::unused(error),
+        };
+        let result = self.contained(execute(self, module, state), &stop, &mut usage).await;
+        // The instance is gone, so its place is free and its counts have arrived.
+        drop(place);
+        Ended { result, metering: usage.metering() }
+    }
+
+    /// Waits until the run may begin.
+    async fn admit(
+        &self,
+        module: &Module,
+        request: Request,
+        services: Arc<dyn Services>,
+        limits: &Limits,
+        cancel: &CancellationToken,
+    ) -> Result<Admitted, RunError> {
+        let pending = self.pending(request.workflow_id(), limits.pending_calls);
+        let node = request.node_seed();
         let prepared = request.prepare(limits.response_bytes)?;
         let timeout = if prepared.is_prehook { limits.prehook_timeout } else { limits.timeout };
         let stop = Stop::new(timeout, cancel.clone());
@@ -58,13 +83,50 @@ impl Engine {
             () = stop.due() => return Err(RunError::Deadline),
             place = self.place() => place,
         };
-        let seeds = Seeds { don: don_seed(&services.execution_id()), node: request.node_seed() };
-        let pending = self.pending(request.workflow_id(), limits.pending_calls);
-        let argument = prepared.argument;
-        let state = State::new(services, limits.clone(), stop.clone(), argument, seeds, pending);
-        let outcome = contained(execute(self, module, state), &stop).await;
-        drop(place);
-        outcome
+        let usage = Usage::new();
+        let seeds = Seeds { don: don_seed(&services.execution_id()), node };
+        let start = Start {
+            stop: stop.clone(),
+            argument: prepared.argument,
+            seeds,
+            pending,
+            meter: usage.meter(),
+            capacity: self.capacity(),
+        };
+        let state = State::new(services, limits.clone(), start);
+        Ok(Admitted { state, stop, usage, place })
+    }
+
+    /// Runs the guest until it ends or has to, and contains panics of services and imports.
+    ///
+    /// A guest that is stopped while it waits is unwound by dropping its future. Where the profile
+    /// makes panics abort, as in the image, there is nothing to contain: the process ends.
+    async fn contained(
+        &self,
+        run: impl Future<Output = Finished>,
+        stop: &Stop,
+        usage: &mut Usage,
+    ) -> Result<Outcome, RunError> {
+        let run = pin!(AssertUnwindSafe(run).catch_unwind());
+        let finished = tokio::select! {
+            biased;
+            finished = usage.time(run) => finished,
+            () = stop.due() => return Err(RunError::Deadline),
+        };
+        let Finished { ended, result } = match finished {
+            Ok(finished) => finished,
+            Err(panic) => {
+                let error = panicked(&*panic);
+                self.count_panic();
+                tracing::error!(%error, "panic during wasm execution");
+                return Err(error);
+            }
+        };
+        match ended {
+            Err(_error) if stop.is_due_within(Limits::GRAIN) => Err(RunError::Deadline),
+            Err(error) => Err(error),
+            Ok(()) => Ok(Outcome { encoded: result.ok_or(RunError::NoResponse)? }),
+        }
     }
 }
 
@@ -75,43 +137,6 @@ fn fits(module: &Module, limits: &Limits) -> Result<(), LinkError> {
         return Err(LinkError::MemoryMinimum { pages });
     }
     Ok(())
-}
-
-/// Runs the guest until it ends or has to, measures it, and contains panics of services and imports.
-///
-/// A guest that is stopped while it waits is unwound by dropping its future.
-async fn contained(run: impl Future<Output = Finished>, stop: &Stop) -> Result<Outcome, RunError> {
-    let start = Instant::now();
-    let mut active = Duration::ZERO;
-    let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
-    let timed = std::future::poll_fn(|context| {
-        let start = Instant::now();
-        let poll = run.as_mut().poll(context);
-        active = active.saturating_add(start.elapsed());
-        poll
-    });
-    let finished = tokio::select! {
-        biased;
-        finished = timed => finished,
-        () = stop.due() => return Err(RunError::Deadline),
-    };
-    let finished = match finished {
-        Ok(finished) => finished,
-        Err(panic) => {
-            let error = panicked(&*panic);
-            tracing::error!(%error, "panic during wasm execution");
-            return Err(error);
-        }
-    };
-    match finished.ended {
-        Err(_error) if stop.is_due_within(Limits::GRAIN) => Err(RunError::Deadline),
-        Err(error) => Err(error),
-        Ok(()) => {
-            let encoded = finished.result.ok_or(RunError::NoResponse)?;
-            let metering = metering(finished.meter, start.elapsed(), active);
-            Ok(Outcome { encoded, metering })
-        }
-    }
 }
 
 /// Instantiates the module and calls `_start`.
@@ -126,8 +151,7 @@ async fn execute(engine: &Engine, module: &Module, state: State) -> Finished {
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     let ended = start(module, &mut store).await;
-    let state = store.into_data();
-    Finished { ended, result: state.result, meter: state.meter }
+    Finished { ended, result: store.into_data().result }
 }
 
 async fn start(module: &Module, store: &mut Store<State>) -> Result<(), RunError> {
@@ -138,11 +162,6 @@ async fn start(module: &Module, store: &mut Store<State>) -> Result<(), RunError
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start");
     let start = start.map_err(|error| RunError::Engine(error.into()))?;
     ended(start.call_async(store, ()).await)
-}
-
-fn metering(meter: Meter, wall: Duration, active: Duration) -> Metering {
-    let Meter { peak_memory_bytes, host_calls, bytes_in, bytes_out, dropped_events } = meter;
-    Metering { wall, active, peak_memory_bytes, host_calls, bytes_in, bytes_out, dropped_events }
 }
 
 const PAGE_BYTES: u64 = 65_536;

@@ -2,6 +2,8 @@
 
 use rand_core::CryptoRngCore;
 
+pub(crate) use protocol::seed::don_seed;
+
 /// The seeds of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seeds {
@@ -22,17 +24,9 @@ impl Seeds {
     }
 }
 
-/// FNV-1a over the execution id, as the reference seeds it. Anybody who knows the id knows the seed:
-/// it serves agreement, not secrecy. Guests draw keys from `random_get`, which is the system's.
-pub(crate) fn don_seed(execution_id: &str) -> i64 {
-    let hash = execution_id
-        .bytes()
-        .fold(FNV_OFFSET, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-    i64::from_le_bytes(hash.to_le_bytes())
-}
-
 /// Draws a node seed. Cryptographic, unlike the reference's, because a guest in an enclave may
-/// derive from it what should not be guessed (W-56).
+/// derive from it what should not be guessed (W-56). Guests draw keys from `random_get`, which is the
+/// system's.
 pub(crate) fn node_seed(rng: &mut impl CryptoRngCore) -> i64 {
     i64::from_le_bytes(rng.next_u64().to_le_bytes())
 }
@@ -40,20 +34,9 @@ pub(crate) fn node_seed(rng: &mut impl CryptoRngCore) -> i64 {
 pub(crate) const MODE_DON: i32 = 1;
 pub(crate) const MODE_NODE: i32 = 2;
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_don_seed_is_the_references() {
-        assert_eq!(don_seed(""), -3_750_763_034_362_895_579);
-        assert_eq!(don_seed("id"), 628_021_283_683_842_752);
-        assert_eq!(don_seed("Id"), 658_702_056_151_387_296);
-        assert_eq!(don_seed("differentId"), 2_573_344_420_331_293_391);
-    }
 
     #[test]
     fn w_56_node_seeds_are_drawn_from_the_systems_randomness() {

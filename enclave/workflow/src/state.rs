@@ -7,8 +7,10 @@ use tokio::sync::Semaphore;
 use wasmtime::{Caller, Extern, Memory, ResourceLimiter};
 
 use crate::{
-    Limits, Services,
-    calls::{Calls, Kept, UnreadBytes},
+    Capacity, Limits, Services,
+    calls::{Calls, Kept, Room},
+    meter::Meter,
+    request::Argument,
     seeds::Seeds,
     services::GuestText,
     stop::Stop,
@@ -20,7 +22,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) stop: Stop,
     /// The request as the guest finds it in its second argument.
-    pub(crate) argument: String,
+    pub(crate) argument: Argument,
     pub(crate) seeds: Seeds,
     pub(crate) mode: i32,
     /// The encoded result.
@@ -30,11 +32,13 @@ pub(crate) struct State {
     /// Requests for secrets that failed as a whole, so that a second wait hears the same.
     pub(crate) failed_secrets: HashMap<i32, GuestText>,
     pub(crate) pending: Arc<Semaphore>,
-    pub(crate) unread: UnreadBytes,
+    pub(crate) held: Room,
     pub(crate) logs: Logs,
     /// Where the guest's monotonic clock began.
     pub(crate) clock_base: Option<Duration>,
     pub(crate) meter: Meter,
+    /// What the engine's pool holds, or would if there were one.
+    capacity: Capacity,
     memory: Option<Memory>,
 }
 
@@ -52,30 +56,24 @@ pub(crate) struct Logs {
     pub(crate) bytes: u64,
 }
 
-/// What was used so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meter {
-    pub(crate) peak_memory_bytes: u64,
-    pub(crate) host_calls: u64,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    pub(crate) dropped_events: u64,
-}
-
 /// A guest's import was called before the guest had a memory to exchange bytes through.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("import called before the instance has its memory")]
 struct NoMemory;
 
+/// What a run is given to begin with, beside services and limits.
+pub(crate) struct Start {
+    pub(crate) stop: Stop,
+    pub(crate) argument: Argument,
+    pub(crate) seeds: Seeds,
+    pub(crate) pending: Arc<Semaphore>,
+    pub(crate) meter: Meter,
+    pub(crate) capacity: Capacity,
+}
+
 impl State {
-    pub(crate) fn new(
-        services: Arc<dyn Services>,
-        limits: Limits,
-        stop: Stop,
-        argument: String,
-        seeds: Seeds,
-        pending: Arc<Semaphore>,
-    ) -> Self {
+    pub(crate) fn new(services: Arc<dyn Services>, limits: Limits, start: Start) -> Self {
+        let Start { stop, argument, seeds, pending, meter, capacity } = start;
         Self {
             services,
             stop,
@@ -87,10 +85,11 @@ impl State {
             secrets: Calls::new(limits.secret_calls),
             failed_secrets: HashMap::new(),
             pending,
-            unread: UnreadBytes::new(limits.unread_bytes),
+            held: Room::new(limits.held_bytes),
             logs: Logs::default(),
             clock_base: None,
-            meter: Meter::default(),
+            meter,
+            capacity,
             memory: None,
             limits,
         }
@@ -102,7 +101,7 @@ pub(crate) fn enter<'c>(
     caller: &'c mut Caller<'_, State>,
 ) -> wasmtime::Result<(&'c mut [u8], &'c mut State)> {
     let (memory, state) = guest(caller)?;
-    state.meter.host_calls = state.meter.host_calls.saturating_add(1);
+    state.meter.called();
     Ok((memory, state))
 }
 
@@ -129,21 +128,23 @@ impl ResourceLimiter for State {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let desired = u64::try_from(desired).unwrap_or(u64::MAX);
-        if desired > self.limits.memory() {
+        if desired > self.limits.memory().min(self.capacity.memory_bytes) {
             return Ok(false);
         }
-        self.meter.peak_memory_bytes = self.meter.peak_memory_bytes.max(desired);
+        self.meter.grew(desired);
         Ok(true)
     }
 
-    /// The pool bounds elements; the reference has no limit of its own.
+    /// The reference has no limit of its own. A table without a maximum comes with that of its type,
+    /// so the engine's room decides, whether instances come from a pool or not.
     fn table_growing(
         &mut self,
         _current: usize,
         desired: usize,
-        maximum: Option<usize>,
+        _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= maximum.unwrap_or(TABLE_ELEMENTS))
+        Ok(u64::try_from(desired)
+            .is_ok_and(|desired| desired <= self.capacity.table_elements.into()))
     }
 
     fn instances(&self) -> usize {
@@ -158,6 +159,3 @@ impl ResourceLimiter for State {
         1
     }
 }
-
-/// Elements of a table where neither the module nor a pool bounds them: 8 MiB.
-const TABLE_ELEMENTS: usize = 1 << 20;

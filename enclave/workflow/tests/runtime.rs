@@ -11,15 +11,21 @@
 mod admission;
 #[path = "support/built.rs"]
 mod built;
+#[path = "runtime/cache.rs"]
+mod cache;
 #[path = "runtime/endings.rs"]
 mod endings;
 #[path = "runtime/exchange.rs"]
 mod exchange;
+#[path = "runtime/hostile.rs"]
+mod hostile;
 #[path = "runtime/routing.rs"]
 mod routing;
 #[path = "runtime/sharing.rs"]
 mod sharing;
 #[path = "runtime/support.rs"]
 mod support;
+#[path = "runtime/wasi.rs"]
+mod wasi;
 #[path = "runtime/workflows.rs"]
 mod workflows;

@@ -44,11 +44,13 @@ fn serving(body: Vec<u8>) -> Bridge {
     Bridge::serving(move |_request| Response::new(Bytes::from(body.clone())))
 }
 
+const OWNER: &str = "0xowner";
+
 const URL: &str = "http://storage.test/artifacts/hello?signature=hunter2";
 
 async fn refusal(bridge: &Bridge, url: &str, more: &str) -> String {
     let hash = BinaryHash::of(&module());
-    binaries(bridge).load(hash, url, settings(more)).await.unwrap_err().to_string()
+    binaries(bridge).load(OWNER, hash, url, settings(more)).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
@@ -57,7 +59,7 @@ async fn a_binary_is_taken_as_it_is_or_as_base64() {
     let hash = BinaryHash::of(&binary);
     for body in [binary.clone(), base64::encode(&binary).into_bytes()] {
         let bridge = serving(body);
-        let loaded = binaries(&bridge).load(hash, URL, settings("")).await.unwrap();
+        let loaded = binaries(&bridge).load(OWNER, hash, URL, settings("")).await.unwrap();
         assert_eq!(loaded.module.hash(), hash);
         assert!(loaded.fetch.is_some() && loaded.compile.is_some());
         assert_eq!(bridge.asked(), [(Profile::Configured, "storage.test:80".to_owned())]);
@@ -74,7 +76,7 @@ async fn w14_a_module_is_fetched_and_compiled_once() {
     });
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    let load = || binaries.load(hash, URL, settings(""));
+    let load = || binaries.load(OWNER, hash, URL, settings(""));
     let (one, two, three) = tokio::join!(load(), load(), load());
     let one = one.unwrap();
     assert!(Arc::ptr_eq(&one.module, &two.unwrap().module));
@@ -94,10 +96,10 @@ async fn a_fetch_goes_on_when_the_one_who_asked_first_leaves() {
     });
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    let mut first = Box::pin(binaries.load(hash, URL, settings("")));
+    let mut first = Box::pin(binaries.load(OWNER, hash, URL, settings("")));
     assert!(futures_poll(&mut first).await.is_pending());
     drop(first);
-    binaries.load(hash, URL, settings("")).await.unwrap();
+    binaries.load(OWNER, hash, URL, settings("")).await.unwrap();
     assert_eq!(*served.lock().unwrap(), 1);
 }
 
@@ -132,7 +134,7 @@ async fn a_binary_over_the_limit_is_refused_in_either_form() {
 async fn what_hashes_right_and_is_no_module_is_refused() {
     let body = b"no module".to_vec();
     let hash = BinaryHash::of(&body);
-    let error = binaries(&serving(body)).load(hash, URL, settings("")).await.unwrap_err();
+    let error = binaries(&serving(body)).load(OWNER, hash, URL, settings("")).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("executing wasm: creating wasm module: "), "{text}");
 
@@ -140,7 +142,7 @@ async fn what_hashes_right_and_is_no_module_is_refused() {
         wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#)
             .unwrap();
     let hash = BinaryHash::of(&legacy);
-    let error = binaries(&serving(legacy)).load(hash, URL, settings("")).await.unwrap_err();
+    let error = binaries(&serving(legacy)).load(OWNER, hash, URL, settings("")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "executing wasm: executing wasm: cannot execute a legacy dag workflow"
@@ -183,7 +185,7 @@ async fn binaries_from_where_they_may_not_come_are_not_fetched() {
 async fn without_settings_nothing_is_fetched() {
     let bridge = Bridge::new([]);
     let hash = BinaryHash::of(&module());
-    let error = binaries(&bridge).load(hash, URL, None).await.unwrap_err();
+    let error = binaries(&bridge).load(OWNER, hash, URL, None).await.unwrap_err();
     assert_eq!(error.to_string(), "fetching binary: storage credentials not yet provisioned");
 }
 
@@ -195,8 +197,8 @@ async fn a_failed_fetch_may_be_tried_again() {
     ]);
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    binaries.load(hash, URL, settings("")).await.unwrap_err();
-    binaries.load(hash, URL, settings("")).await.unwrap();
+    binaries.load(OWNER, hash, URL, settings("")).await.unwrap_err();
+    binaries.load(OWNER, hash, URL, settings("")).await.unwrap();
 }
 
 #[test]
@@ -208,13 +210,16 @@ fn w60_the_size_that_settings_allow_is_the_size_that_is_let_in() {
 }
 
 #[tokio::test]
-async fn settings_that_change_no_size_keep_what_is_compiled() {
+async fn settings_that_change_keep_what_still_fits() {
     let bridge = serving(module());
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    binaries.load(hash, URL, settings("")).await.unwrap();
-    let kept = binaries.load(hash, URL, settings(r#","requestTimeout":"1s""#)).await.unwrap();
-    assert!(kept.fetch.is_none());
-    let anew = binaries.load(hash, URL, settings(r#","maxCacheBytes":1000000"#)).await.unwrap();
-    assert!(anew.fetch.is_some());
+    let load = async |more| binaries.load(OWNER, hash, URL, settings(more)).await;
+    load("").await.unwrap();
+    for more in ["", r#","requestTimeout":"1s""#, r#","maxCacheBytes":1000000"#] {
+        assert!(load(more).await.unwrap().fetch.is_none(), "{more}");
+    }
+    assert!(load(r#","maxCacheBytes":1"#).await.unwrap().fetch.is_some());
+    let refused = load(r#","maxBinarySize":1"#).await.unwrap_err();
+    assert_eq!(refused.to_string(), "fetching binary: binary exceeds max size of 1 bytes");
 }

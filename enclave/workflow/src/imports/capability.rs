@@ -13,7 +13,7 @@ use wasmtime::Caller;
 use super::exchange::{Buffer, CONTROL_BYTES, TakeError, fail, give, take};
 use crate::{
     Services,
-    calls::{StartError, UnreadBytes},
+    calls::{Room, StartError, Taken},
     state::{CapabilityAnswer, State},
 };
 
@@ -47,6 +47,7 @@ pub(super) async fn call(
     response: Buffer,
 ) -> wasmtime::Result<i64> {
     let taken = take(caller, request, |state| state.limits.message_bytes)?;
+    let size = usize::try_from(request.len).unwrap_or_default();
     let request: CapabilityRequest = match taken {
         Ok(request) => request,
         Err(TakeError::Malformed) => return fail(caller, &CallError::Malformed, response),
@@ -55,9 +56,11 @@ pub(super) async fn call(
     let permit = Arc::clone(&caller.data().pending).acquire_owned().await?;
     let state = caller.data_mut();
     let id = request.callback_id;
-    let services = Arc::clone(&state.services);
-    let call = answer(services, request, state.unread.clone(), permit);
-    let started = state.capabilities.start(id, Box::pin(call));
+    let started = state.held.take(size).ok_or(StartError::NoRoom).and_then(|held| {
+        let services = Arc::clone(&state.services);
+        let call = answer(services, request, held, state.held.clone(), permit);
+        state.capabilities.start(id, Box::pin(call))
+    });
     match started {
         Ok(()) => Ok(0),
         Err(error) => fail(caller, &CallError::Start(error), response),
@@ -78,12 +81,16 @@ pub(super) async fn wait(
         Err(error) => return fail(caller, &AwaitError::Take(error), response),
     };
     let mut answers = Some(AwaitCapabilitiesResponse::default());
+    let mut held = Vec::new();
     for id in ids.ids {
         let Some(call) = caller.data_mut().capabilities.take(id) else {
             return fail(caller, &AwaitError::Unknown(id), response);
         };
         match (call.finished().await.read(), &mut answers) {
-            (Some(answer), Some(answers)) => drop(answers.responses.insert(id, answer)),
+            (Some((answer, taken)), Some(answers)) => {
+                held.push(taken);
+                drop(answers.responses.insert(id, answer));
+            }
             (None, _) => answers = None,
             (Some(_), None) => {}
         }
@@ -91,18 +98,19 @@ pub(super) async fn wait(
     give(caller, answers.as_ref(), response)
 }
 
-/// One call from start to kept answer; the permit is given back when it is finished, not when it is
-/// awaited.
+/// One call from start to kept answer; permit and room for the request are given back when it is
+/// finished, not when it is awaited.
 async fn answer(
     services: Arc<dyn Services>,
     request: CapabilityRequest,
-    unread: UnreadBytes,
+    held: Taken,
+    room: Room,
     permit: OwnedSemaphorePermit,
 ) -> CapabilityAnswer {
     let response = services.call_capability(request).await.unwrap_or_else(|text| {
         CapabilityResponse { response: Some(CapabilityOutcome::Error(text.into_string())) }
     });
-    drop(permit);
-    let size = u64::try_from(response.encoded_len()).unwrap_or(u64::MAX);
-    unread.keep(response, size)
+    drop((permit, held));
+    let size = response.encoded_len();
+    room.keep(response, size)
 }

@@ -28,10 +28,11 @@ pub(super) fn log(mut caller: Caller<'_, State>, ptr: i32, len: i32) -> wasmtime
             return false;
         }
         state.logs.bytes = bytes;
+        state.meter.took(line.len());
         state.services.emit_log(line).is_ok()
     });
     if !taken {
-        state.meter.dropped_events = state.meter.dropped_events.saturating_add(1);
+        state.meter.dropped_event();
     }
     Ok(())
 }
@@ -46,9 +47,10 @@ pub(super) fn emit_metric(
     let taken = metric(memory, state, ptr, len)
         .is_some_and(|metric| state.services.emit_metric(metric).is_ok());
     if taken {
+        state.meter.took(usize::try_from(len).unwrap_or_default());
         return Ok(0);
     }
-    state.meter.dropped_events = state.meter.dropped_events.saturating_add(1);
+    state.meter.dropped_event();
     Ok(-1)
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use prost::Message;
-use protocol::messages::DecodeMessageError;
+use protocol::messages::{self, DecodeMessageError, Message};
 use wasmtime::Caller;
+use zeroize::Zeroizing;
 
 use crate::{
     memory::{self, ReadError},
@@ -44,7 +44,7 @@ impl From<DecodeMessageError> for TakeError {
 }
 
 /// Reads and decodes a message of at most `limit` bytes.
-pub(super) fn take<M: protocol::messages::Message>(
+pub(super) fn take<M: Message>(
     caller: &mut Caller<'_, State>,
     message: Buffer,
     limit: impl Fn(&State) -> u64,
@@ -53,7 +53,7 @@ pub(super) fn take<M: protocol::messages::Message>(
     Ok(decode(memory, state, message, limit(state)))
 }
 
-fn decode<M: protocol::messages::Message>(
+fn decode<M: Message>(
     memory: &[u8],
     state: &mut State,
     message: Buffer,
@@ -63,12 +63,12 @@ fn decode<M: protocol::messages::Message>(
     if u64::try_from(bytes.len()).is_ok_and(|len| len > limit) {
         return Err(TakeError::TooLarge { got: message.len, limit });
     }
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    state.meter.bytes_out = state.meter.bytes_out.saturating_add(size);
-    Ok(protocol::messages::decode(bytes)?)
+    state.meter.took(bytes.len());
+    Ok(messages::decode(bytes)?)
 }
 
-/// Writes a message straight into the guest's memory, or an error text if it does not fit.
+/// Writes a message into the guest's memory, or an error text if it does not fit. The copy on the way
+/// is wiped: answers hold secrets.
 pub(super) fn give(
     caller: &mut Caller<'_, State>,
     answer: Option<&impl Message>,
@@ -76,14 +76,11 @@ pub(super) fn give(
 ) -> wasmtime::Result<i64> {
     let (memory, state) = guest(caller)?;
     let written = answer.and_then(|answer| {
-        let size = answer.encoded_len();
-        let mut window = memory::window(memory, response.ptr, response.len)?.get_mut(..size)?;
-        answer.encode(&mut window).ok()?;
-        i64::try_from(size).ok()
+        let bytes = Zeroizing::new(messages::encode(answer));
+        usize::try_from(memory::write(memory, &bytes, response.ptr, response.len)).ok()
     });
     if let Some(size) = written {
-        let size = size.unsigned_abs();
-        state.meter.bytes_in = state.meter.bytes_in.saturating_add(size);
+        state.meter.gave(size);
         return Ok(i64::try_from(size).unwrap_or(-1));
     }
     Ok(memory::write_error(memory, "response buffer too small", response.ptr, response.len))

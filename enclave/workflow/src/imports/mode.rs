@@ -12,12 +12,16 @@ use crate::{
 
 /// Notes the mode. Any number is taken; it only decides about clock and log lines.
 pub(super) fn switch_modes(mut caller: Caller<'_, State>, mode: i32) {
-    caller.data_mut().mode = mode;
+    let state = caller.data_mut();
+    state.meter.called();
+    state.mode = mode;
 }
 
 /// Gives the seed of a mode, whatever the current mode is.
 pub(super) fn random_seed(mut caller: Caller<'_, State>, mode: i32) -> i64 {
-    caller.data_mut().seeds.of_mode(mode)
+    let state = caller.data_mut();
+    state.meter.called();
+    state.seeds.of_mode(mode)
 }
 
 /// Writes the time of the current mode in nanoseconds and returns 0, or 28 if there is none.

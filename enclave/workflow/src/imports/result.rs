@@ -38,7 +38,7 @@ pub(super) fn send_response(
     if proto::check(ExecutionResult::schema(), bytes).is_err() {
         return Ok(EFAULT);
     }
-    state.meter.bytes_out = state.meter.bytes_out.saturating_add(got);
+    state.meter.took(bytes.len());
     state.result = Some(bytes.to_vec());
     Ok(0)
 }

@@ -12,7 +12,7 @@ use wasmtime::Caller;
 use super::exchange::{Buffer, CONTROL_BYTES, TakeError, fail, give, take};
 use crate::{
     Services,
-    calls::{StartError, UnreadBytes},
+    calls::{Room, StartError, Taken},
     state::{SecretsAnswer, State},
 };
 
@@ -46,6 +46,7 @@ pub(super) async fn get(
     request: Buffer,
     response: Buffer,
 ) -> wasmtime::Result<i64> {
+    let size = usize::try_from(request.len).unwrap_or_default();
     let request: GetSecretsRequest = match take(caller, request, |_state| CONTROL_BYTES)? {
         Ok(request) => request,
         Err(TakeError::Malformed) => return fail(caller, &GetError::Malformed, response),
@@ -54,9 +55,11 @@ pub(super) async fn get(
     let permit = Arc::clone(&caller.data().pending).acquire_owned().await?;
     let state = caller.data_mut();
     let id = request.callback_id;
-    let services = Arc::clone(&state.services);
-    let call = answer(services, request, state.unread.clone(), permit);
-    let started = state.secrets.start(id, Box::pin(call));
+    let started = state.held.take(size).ok_or(StartError::NoRoom).and_then(|held| {
+        let services = Arc::clone(&state.services);
+        let call = answer(services, request, held, state.held.clone(), permit);
+        state.secrets.start(id, Box::pin(call))
+    });
     match started {
         Ok(()) => Ok(0),
         Err(error) => fail(caller, &GetError::Start(error), response),
@@ -77,6 +80,7 @@ pub(super) async fn wait(
         Err(error) => return fail(caller, &AwaitError::Take(error), response),
     };
     let mut answers = Some(AwaitSecretsResponse::default());
+    let mut held = Vec::new();
     for id in ids.ids {
         let kept = match outcome(caller, id).await {
             Some(Ok(kept)) => kept,
@@ -86,7 +90,8 @@ pub(super) async fn wait(
             None => return fail(caller, &AwaitError::Unknown(id), response),
         };
         match (kept.read(), &mut answers) {
-            (Some(responses), Some(answers)) => {
+            (Some((responses, taken)), Some(answers)) => {
+                held.push(taken);
                 drop(answers.responses.insert(id, SecretResponses { responses }));
             }
             (None, _) => answers = None,
@@ -109,16 +114,17 @@ async fn outcome(caller: &mut Caller<'_, State>, id: i32) -> Option<SecretsAnswe
     Some(answer)
 }
 
-/// One request from start to kept answer; the permit is given back when it is finished.
+/// One request from start to kept answer; permit and room are given back when it is finished.
 async fn answer(
     services: Arc<dyn Services>,
     request: GetSecretsRequest,
-    unread: UnreadBytes,
+    held: Taken,
+    room: Room,
     permit: OwnedSemaphorePermit,
 ) -> SecretsAnswer {
     let responses = services.secrets(request).await;
-    drop(permit);
+    drop((permit, held));
     let responses = responses?;
     let size = responses.iter().map(SecretResponse::encoded_len).sum::<usize>();
-    Ok(unread.keep(responses, u64::try_from(size).unwrap_or(u64::MAX)))
+    Ok(room.keep(responses, size))
 }

@@ -263,11 +263,13 @@ impl Ended {
                 AdmitError::TooLarge(_) | AdmitError::Decompress(_) | AdmitError::Memory(_) => {
                     Class::Admission
                 }
-                AdmitError::Compile(_) | AdmitError::Feature(_) => Class::Compile,
+                AdmitError::Compile(_) | AdmitError::Feature(_) | AdmitError::TooComplex(_) => {
+                    Class::Compile
+                }
                 AdmitError::Link(_) => Class::Link,
-                AdmitError::WrongHash
-                | AdmitError::Legacy
+                AdmitError::Legacy
                 | AdmitError::NoStart
+                | AdmitError::Busy
                 | AdmitError::Aborted => Class::Failed,
             },
             Self::NotRun(RouteError::Run(error)) => match error {

@@ -12,7 +12,7 @@ use super::{
     services::Recorded,
 };
 use crate::{
-    AdmitError, BinaryHash, BinaryLimits, Engine, Limits, LocalRunner, Module, ModuleCache, Place,
+    AdmitError, Binary, BinaryLimits, Engine, Limits, LocalRunner, Module, ModuleCache, Place,
     Request, RouteError, Router, Runner as _, TeeProvider, admit,
 };
 
@@ -36,8 +36,7 @@ impl Player {
     /// Makes a player.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        let modules =
-            ModuleCache::new(engine.clone(), BinaryLimits::default(), MODULE_BUDGET_BYTES);
+        let modules = ModuleCache::new(engine.clone(), MODULE_BUDGET_BYTES);
         Self { engine, modules }
     }
 
@@ -69,10 +68,7 @@ impl Player {
             Input::Brotli => Cow::Borrowed(binary),
         };
         let limits = binary_limits(&scenario.limits);
-        if limits == BinaryLimits::default() {
-            return self.modules.load(BinaryHash::of(&given), given.into_owned()).await;
-        }
-        Module::compile(&self.engine, &given, &limits).map(Arc::new)
+        self.modules.load("scenario", Binary::new(given.into_owned()), &limits).await
     }
 
     fn way(&self, scenario: &Scenario, module: Arc<Module>) -> Way {
@@ -100,9 +96,10 @@ async fn run(way: &Way, scenario: &Scenario, step: &Step, services: &Arc<Recorde
     let services = Arc::clone(services);
     let ended = match way {
         Way::Direct(runner) => {
-            runner.run(request, services, &cancel).await.map_err(RouteError::Run)
+            let ended = runner.run(request.into(), services, &cancel).await;
+            ended.result.map_err(RouteError::Run)
         }
-        Way::Routed(router) => router.run(request, services, &cancel).await,
+        Way::Routed(router) => router.run(request, services, &cancel).await.result,
     };
     let answer = ended.and_then(|outcome| outcome.decode().map_err(|_error| RouteError::Result));
     match answer {
@@ -145,6 +142,7 @@ fn binary_limits(changed: &ScenarioLimits) -> BinaryLimits {
     BinaryLimits {
         compressed_bytes: changed.max_compressed.unwrap_or(default.compressed_bytes),
         decompressed_bytes: changed.max_decompressed.unwrap_or(default.decompressed_bytes),
+        ..default
     }
 }
 

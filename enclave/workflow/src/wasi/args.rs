@@ -5,33 +5,36 @@ use wasmtime::Caller;
 use super::EFAULT;
 use crate::{
     memory,
-    state::{State, enter},
+    request::Argument,
+    state::{State, enter, guest},
 };
 
 /// Writes both arguments, NUL-terminated, to `buffer` and their addresses to `argv`.
-pub(super) fn args_get(
-    mut caller: Caller<'_, State>,
+pub(super) async fn args_get(
+    caller: &mut Caller<'_, State>,
     argv: i32,
     buffer: i32,
 ) -> wasmtime::Result<i32> {
-    let (memory, state) = enter(&mut caller)?;
-    let mut pointers = Vec::new();
-    let mut texts = Vec::new();
-    for text in [PROGRAM, &state.argument] {
-        let Some(address) = i32::try_from(texts.len()).ok().and_then(|n| buffer.checked_add(n))
-        else {
-            return Ok(EFAULT);
-        };
-        pointers.extend_from_slice(&address.to_le_bytes());
-        texts.extend_from_slice(text.as_bytes());
-        texts.push(0);
-    }
-    let written = put(memory, &texts, buffer) && put(memory, &pointers, argv);
-    if !written {
+    let (memory, state) = enter(caller)?;
+    let Some(layout) = Layout::new(&state.argument, buffer) else { return Ok(EFAULT) };
+    let addresses = [buffer.to_le_bytes(), layout.request.to_le_bytes()];
+    // The whole window is checked first, so that what follows cannot fail half-way.
+    if memory::window(memory, buffer, layout.size).is_none()
+        || !put(memory, addresses.as_flattened(), argv)
+    {
         return Ok(EFAULT);
     }
-    let size = u64::try_from(texts.len()).unwrap_or(u64::MAX);
-    state.meter.bytes_in = state.meter.bytes_in.saturating_add(size);
+    put(memory, PROGRAM, buffer);
+    put(memory, b"\0", layout.end);
+    state.meter.gave(usize::try_from(layout.size).unwrap_or_default());
+    for (index, address) in layout.pieces().enumerate() {
+        let (memory, state) = guest(caller)?;
+        let Some(piece) = state.argument.piece(index) else { break };
+        put(memory, piece.as_bytes(), address);
+        if piece.len() == Argument::PIECE_BYTES {
+            tokio::task::yield_now().await;
+        }
+    }
     Ok(0)
 }
 
@@ -42,10 +45,9 @@ pub(super) fn args_sizes_get(
     size: i32,
 ) -> wasmtime::Result<i32> {
     let (memory, state) = enter(&mut caller)?;
-    let bytes = PROGRAM.len().saturating_add(state.argument.len()).saturating_add(2);
-    let Ok(bytes) = u32::try_from(bytes) else { return Ok(EFAULT) };
+    let Some(layout) = Layout::new(&state.argument, 0) else { return Ok(EFAULT) };
     let written =
-        put(memory, &2_u32.to_le_bytes(), count) && put(memory, &bytes.to_le_bytes(), size);
+        put(memory, &2_u32.to_le_bytes(), count) && put(memory, &layout.size.to_le_bytes(), size);
     Ok(if written { 0 } else { EFAULT })
 }
 
@@ -60,10 +62,35 @@ pub(super) fn environ_sizes_get(
     Ok(if written { 0 } else { EFAULT })
 }
 
+/// Where the parts of both arguments go.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// The second argument.
+    request: i32,
+    /// Its terminator.
+    end: i32,
+    /// Bytes of everything.
+    size: i32,
+}
+
+impl Layout {
+    fn new(argument: &Argument, buffer: i32) -> Option<Self> {
+        let request = buffer.checked_add(i32::try_from(PROGRAM.len()).ok()?)?;
+        let end = request.checked_add(i32::try_from(argument.text_bytes()).ok()?)?;
+        let size = end.checked_sub(buffer)?.checked_add(1)?;
+        Some(Self { request, end, size })
+    }
+
+    /// The address of each piece of the second argument.
+    fn pieces(self) -> impl Iterator<Item = i32> {
+        (self.request..self.end).step_by(Argument::PIECE_BYTES)
+    }
+}
+
 fn put(memory: &mut [u8], bytes: &[u8], ptr: i32) -> bool {
     let len = i32::try_from(bytes.len()).unwrap_or(-1);
     memory::write(memory, bytes, ptr, len) >= 0
 }
 
-/// The first argument; guests look only at the second.
-const PROGRAM: &str = "wasi";
+/// The first argument with its terminator; guests look only at the second.
+const PROGRAM: &[u8] = b"wasi\0";

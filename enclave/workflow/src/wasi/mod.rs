@@ -37,14 +37,18 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             _ => ValType::I32,
         });
         let signature = FuncType::new(linker.engine(), parameters, [ValType::I32]);
-        linker.func_new(WASI, name, signature, |_caller, _parameters, results| {
+        linker.func_new(WASI, name, signature, |mut caller, _parameters, results| {
+            caller.data_mut().meter.called();
             results.iter_mut().for_each(|result| *result = Val::I32(EBADF));
             Ok(())
         })?;
     }
-    linker.func_wrap(WASI, "args_get", args::args_get)?;
+    linker.func_wrap_async(WASI, "args_get", |mut caller, (argv, buffer): (i32, i32)| {
+        Box::new(async move { args::args_get(&mut caller, argv, buffer).await })
+    })?;
     linker.func_wrap(WASI, "args_sizes_get", args::args_sizes_get)?;
-    linker.func_wrap(WASI, "environ_get", |_environ: i32, _buffer: i32| 0)?;
+    linker
+        .func_wrap(WASI, "environ_get", |caller: Caller<'_, State>, _: i32, _: i32| done(caller))?;
     linker.func_wrap(WASI, "environ_sizes_get", args::environ_sizes_get)?;
     linker.func_wrap(WASI, "clock_res_get", clock::clock_res_get)?;
     linker.func_wrap(WASI, "clock_time_get", clock::clock_time_get)?;
@@ -52,7 +56,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(WASI, "fd_fdstat_set_flags", stdio::fd_fdstat_set_flags)?;
     linker.func_wrap(WASI, "fd_read", stdio::fd_read)?;
     linker.func_wrap(WASI, "fd_write", stdio::fd_write)?;
-    linker.func_wrap(WASI, "sched_yield", || 0)?;
+    linker.func_wrap(WASI, "sched_yield", done)?;
     linker.func_wrap(WASI, "proc_exit", proc_exit)?;
     linker.func_wrap_async(WASI, "random_get", |mut caller, (out, len): (i32, i32)| {
         Box::new(async move { random_get(&mut caller, out, len).await })
@@ -67,7 +71,14 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn proc_exit(code: i32) -> wasmtime::Result<()> {
+/// Does nothing, successfully.
+fn done(mut caller: Caller<'_, State>) -> i32 {
+    caller.data_mut().meter.called();
+    0
+}
+
+fn proc_exit(mut caller: Caller<'_, State>, code: i32) -> wasmtime::Result<()> {
+    caller.data_mut().meter.called();
     Err(Exit(code).into())
 }
 

@@ -14,10 +14,10 @@ pub(super) fn fd_fdstat_get(
     fd: i32,
     out: i32,
 ) -> wasmtime::Result<i32> {
+    let (memory, _state) = enter(&mut caller)?;
     if !(STDIN..=STDERR).contains(&fd) {
         return Ok(EBADF);
     }
-    let (memory, _state) = enter(&mut caller)?;
     // File type, padding, flags, padding; then base and inheriting rights.
     let mut stat = [u8::MAX; 24];
     stat.iter_mut().take(8).for_each(|byte| *byte = 0);
@@ -27,7 +27,8 @@ pub(super) fn fd_fdstat_get(
 }
 
 /// Takes flags for a standard descriptor; they change nothing.
-pub(super) fn fd_fdstat_set_flags(fd: i32, _flags: i32) -> i32 {
+pub(super) fn fd_fdstat_set_flags(mut caller: Caller<'_, State>, fd: i32, _flags: i32) -> i32 {
+    caller.data_mut().meter.called();
     if (STDIN..=STDERR).contains(&fd) { 0 } else { EBADF }
 }
 
@@ -39,10 +40,10 @@ pub(super) fn fd_read(
     _count: i32,
     out: i32,
 ) -> wasmtime::Result<i32> {
+    let (memory, _state) = enter(&mut caller)?;
     if fd != STDIN {
         return Ok(EBADF);
     }
-    let (memory, _state) = enter(&mut caller)?;
     let written = memory::write(memory, &[0; 4], out, 4) >= 0;
     Ok(if written { 0 } else { EFAULT })
 }
@@ -55,10 +56,10 @@ pub(super) fn fd_write(
     count: i32,
     out: i32,
 ) -> wasmtime::Result<i32> {
+    let (memory, _state) = enter(&mut caller)?;
     if fd != STDOUT && fd != STDERR {
         return Ok(EBADF);
     }
-    let (memory, _state) = enter(&mut caller)?;
     let size = match count {
         0..=MAX_VECTORS => count.saturating_mul(VECTOR_BYTES),
         _ => return Ok(EINVAL),

@@ -10,7 +10,8 @@ use enclave_workflow::{Engine, Limits, MetricLimits, Request};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    AWAIT, CALL, ENGINE, Embedder, guest, numbers, payload, run, run_with, text, try_guest,
+    AWAIT, CALL, ENGINE, Embedder, Flight, guest, meter, numbers, payload, run, run_with, text,
+    try_guest,
 };
 
 #[tokio::test]
@@ -25,6 +26,22 @@ async fn a_call_that_starts_leaves_both_buffers_alone() {
     ));
     let probe = i64::from_le_bytes(*b"\x0a\x05probe\x1a");
     assert_eq!(numbers(&run(&module).await.unwrap())[..3], [0, 77, probe]);
+}
+
+#[tokio::test]
+async fn an_answer_under_id_zero_has_the_bytes_of_the_reference() {
+    let module = guest(&format!(
+        r#"(func (export "_start")
+            (i32.store8 (i32.const 1011) (i32.const 0))
+            (i32.store8 (i32.const 1102) (i32.const 0))
+            (drop (call $call_capability {CALL} (i32.const 2000) (i32.const 64)))
+            (call $put (i32.const 0) (call $await_capabilities {AWAIT} (i32.const 2000) (i32.const 64)))
+            (call $put (i32.const 1) (i64.load (i32.const 2000)))
+            (call $done))"#
+    ));
+    // Key and value of a map entry are written also where they are defaults.
+    let answer = i64::from_le_bytes(*b"\x0a\x06\x08\x00\x12\x02\x0a\x00");
+    assert_eq!(numbers(&run(&module).await.unwrap())[..2], [8, answer]);
 }
 
 #[tokio::test]
@@ -130,15 +147,6 @@ fn starts(times: u32) -> String {
     )
 }
 
-/// A call in flight, until it is answered or aborted.
-struct Flight(Arc<AtomicUsize>);
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn runs_of_one_workflow_share_the_calls_in_flight() {
     let in_flight = Arc::new(AtomicUsize::new(0));
@@ -162,7 +170,7 @@ async fn runs_of_one_workflow_share_the_calls_in_flight() {
         async move {
             let request = Request::new(Vec::new(), "shared");
             let cancel = CancellationToken::new();
-            engine.run(&module, request, services, &limits, &cancel).await.unwrap()
+            engine.run(&module, request, services, &limits, &cancel).await.result.unwrap()
         }
     };
     tokio::join!(run(), run(), run());
@@ -203,9 +211,9 @@ async fn log_lines_end_at_their_length_and_count() {
     let embedder = Arc::new(Embedder::default());
     let limits =
         Limits { log_line_bytes: 20, log_lines_don: 3, log_lines_node: 1, ..Limits::default() };
-    let outcome = run_with(&module, &embedder, &limits).await.unwrap();
+    let ended = meter(&module, &embedder, &limits).await;
     assert_eq!(*embedder.logs.lock().unwrap(), ["short log 1", "short log 3", "short log 1"]);
-    assert_eq!(outcome.metering.dropped_events, 5);
+    assert_eq!((ended.metering.dropped_events, ended.metering.bytes_out), (5, 33 + 68));
 }
 
 #[tokio::test]
@@ -221,9 +229,9 @@ async fn w_15_all_log_lines_together_end_at_their_bytes() {
     );
     let embedder = Arc::new(Embedder::default());
     let limits = Limits { log_bytes: 35, ..Limits::default() };
-    let outcome = run_with(&module, &embedder, &limits).await.unwrap();
+    let ended = meter(&module, &embedder, &limits).await;
     assert_eq!(embedder.logs.lock().unwrap().len(), 3);
-    assert_eq!(outcome.metering.dropped_events, 100_000 - 3);
+    assert_eq!(ended.metering.dropped_events, 100_000 - 3);
 }
 
 #[tokio::test]

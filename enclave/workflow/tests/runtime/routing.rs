@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use enclave_workflow::{
-    Limits, LocalRunner, Module, Outcome, Place, Request, RouteError, Router, RunError, Runner,
-    ServiceFuture, Services, TeeOffer,
+    Ended, Job, Limits, LocalRunner, Metering, Module, Outcome, Place, Request, RouteError, Router,
+    RunError, Runner, ServiceFuture, Services, TeeOffer,
 };
 use protocol::messages::{
     decode, encode,
@@ -23,27 +23,31 @@ use crate::support::{CALL, ENGINE, Embedder, answer, guest};
 #[derive(Default)]
 struct Scripted {
     answers: Mutex<Vec<Result<sdk::Outcome, RunError>>>,
-    asked: Arc<Mutex<Vec<ExecuteRequest>>>,
+    asked: Asked,
 }
 
 impl Runner for Scripted {
     fn run<'a>(
         &'a self,
-        request: Request,
+        job: Job,
         _services: Arc<dyn Services>,
         _cancel: &'a CancellationToken,
-    ) -> ServiceFuture<'a, Result<Outcome, RunError>> {
-        self.asked.lock().unwrap().push(decode(request.encoded()).unwrap());
+    ) -> ServiceFuture<'a, Ended> {
+        self.asked.lock().unwrap().push(job);
         let answer = self.answers.lock().unwrap().remove(0);
-        let outcome = answer.map(|answer| Outcome {
-            encoded: encode(&ExecutionResult { result: Some(answer) }),
-            metering: Default::default(),
-        });
-        Box::pin(std::future::ready(outcome))
+        let result = answer
+            .map(|answer| Outcome { encoded: encode(&ExecutionResult { result: Some(answer) }) });
+        let metering = Metering { host_calls: 1, ..Metering::default() };
+        Box::pin(std::future::ready(Ended { result, metering }))
     }
 }
 
-type Asked = Arc<Mutex<Vec<ExecuteRequest>>>;
+type Asked = Arc<Mutex<Vec<Job>>>;
+
+/// What a job asks.
+fn request(job: &Job) -> ExecuteRequest {
+    decode(job.request.encoded()).unwrap()
+}
 
 fn place(
     answers: impl IntoIterator<Item = Result<sdk::Outcome, RunError>>,
@@ -86,8 +90,8 @@ async fn ask(router: &Router, phase: Phase) -> Result<Option<sdk::Outcome>, Rout
         ExecuteRequest { config: b"config".to_vec(), request: Some(phase), ..Default::default() };
     let request = Request::new(encode(&request), "");
     let services = Arc::new(Embedder::default());
-    let outcome = router.run(request, services, &CancellationToken::new()).await?;
-    Ok(answer(&outcome))
+    let ended = router.run(request, services, &CancellationToken::new()).await;
+    ended.result.map(|outcome| answer(&outcome))
 }
 
 fn fired(id: u64) -> Phase {
@@ -140,11 +144,11 @@ async fn a_pre_hook_sees_the_trigger_and_no_configuration() {
     let router = Router::new(main, vec![other]);
     ask(&router, SUBSCRIBE).await.unwrap();
     ask(&router, fired(0)).await.unwrap();
-    let asked = at_main.lock().unwrap();
+    let asked = request(&at_main.lock().unwrap()[1]);
     let trigger = Trigger { id: 0, payload: None };
-    assert_eq!(asked[1].request, Some(Phase::PreHook(trigger)));
-    assert!(asked[1].config.is_empty());
-    assert_eq!(at_other.lock().unwrap()[0].config, b"config");
+    assert_eq!(asked.request, Some(Phase::PreHook(trigger)));
+    assert!(asked.config.is_empty());
+    assert_eq!(request(&at_other.lock().unwrap()[0]).config, b"config");
 }
 
 #[tokio::test]
@@ -179,6 +183,66 @@ async fn a_new_subscribe_run_replaces_what_was_known() {
     ask(&router, fired(1)).await.unwrap();
     ask(&router, SUBSCRIBE).await.unwrap();
     assert!(matches!(ask(&router, fired(1)).await, Err(RouteError::NotSubscribed)));
+}
+
+#[tokio::test]
+async fn a_place_is_asked_for_nothing_before_a_trigger_belongs_to_it() {
+    let wanted = [subscription(None, false), subscription(Some("eu"), false)];
+    let (main, at_main) = place([subscriptions(wanted), failure("main")], None);
+    let (chosen, at_chosen) = place([failure("chosen"), failure("again")], Some(nitro(&["eu"])));
+    let (spare, at_spare) = place([], Some(nitro(&["eu"])));
+    let router = Router::new(main, vec![chosen, spare]);
+    let asked = || [&at_main, &at_chosen, &at_spare].map(|asked| asked.lock().unwrap().len());
+    assert_eq!(asked(), [0, 0, 0]);
+    ask(&router, SUBSCRIBE).await.unwrap();
+    assert_eq!(asked(), [1, 0, 0]);
+    ask(&router, fired(0)).await.unwrap();
+    assert_eq!(asked(), [2, 0, 0]);
+    ask(&router, fired(1)).await.unwrap();
+    ask(&router, fired(1)).await.unwrap();
+    assert_eq!(asked(), [2, 2, 0]);
+}
+
+#[tokio::test]
+async fn requirements_and_restrictions_come_with_the_run_they_are_for() {
+    let allowed = Restrictions {
+        capabilities: Some(CapabilityRestrictions { max_total_calls: 3, ..Default::default() }),
+        secrets: None,
+    };
+    let wanted = [subscription(Some("eu"), true), subscription(None, false)];
+    let answers = [
+        subscriptions(wanted.clone()),
+        Ok(sdk::Outcome::Restrictions(allowed.clone())),
+        failure("ran"),
+    ];
+    let (main, at_main) = place(answers, None);
+    let (other, at_other) = place([failure("ran")], Some(nitro(&["eu"])));
+    let router = Router::new(main, vec![other]);
+    ask(&router, SUBSCRIBE).await.unwrap();
+    ask(&router, fired(0)).await.unwrap();
+    ask(&router, fired(1)).await.unwrap();
+    let job = at_other.lock().unwrap().remove(0);
+    let required: Requirements = decode(&job.requirements.unwrap()).unwrap();
+    assert_eq!((Some(required), job.restrictions), (wanted[0].requirements.clone(), Some(allowed)));
+    let at_main = at_main.lock().unwrap();
+    assert!(at_main.iter().all(|job| job.requirements.is_none() && job.restrictions.is_none()));
+    assert_eq!(at_main.len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_routed_run_used_is_the_sum_of_its_runs() {
+    let allowed = Ok(sdk::Outcome::Restrictions(Restrictions::default()));
+    let wanted = subscriptions([subscription(None, true)]);
+    let failed = Err(RunError::Exited(2));
+    let (main, _asked) = place([wanted, allowed, failed], None);
+    let router = Router::new(main, Vec::new());
+    ask(&router, SUBSCRIBE).await.unwrap();
+    let request = ExecuteRequest { request: Some(fired(0)), ..Default::default() };
+    let request = Request::new(encode(&request), "");
+    let services = Arc::new(Embedder::default());
+    let ended = router.run(request, services, &CancellationToken::new()).await;
+    assert!(matches!(ended.result, Err(RouteError::Run(RunError::Exited(2)))));
+    assert_eq!(ended.metering.host_calls, 2);
 }
 
 /// The guest of the conformance test: its pre-hook forbids all calls, its handler makes one and
@@ -231,11 +295,11 @@ async fn a_forbidden_call_never_reaches_the_embedder() {
         let services = Arc::clone(&embedder);
         router.run(request, services, &CancellationToken::new()).await
     };
-    ask(SUBSCRIBE).await.unwrap();
+    ask(SUBSCRIBE).await.result.unwrap();
     let payload = Any { type_url: "t".to_owned(), value: Vec::new() };
     let trigger = Trigger { id: 0, payload: Some(payload) };
-    let outcome = ask(Phase::Trigger(trigger)).await.unwrap();
+    let ended = ask(Phase::Trigger(trigger)).await;
     let want = "Public:User:LimitExceeded:call denied by user pre-hook restrictions: probe M";
-    assert_eq!(answer(&outcome), Some(sdk::Outcome::Error(want.to_owned())));
+    assert_eq!(answer(&ended.result.unwrap()), Some(sdk::Outcome::Error(want.to_owned())));
     assert_eq!(embedder.calls.load(Ordering::SeqCst), 0);
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use enclave_workflow::{
-    AdmitError, BinaryLimits, Capacity, Engine, GuestText, Limits, Module, NoDonTime, NodeTime,
-    NotEmitted, Outcome, Request, RunError, ServiceFuture, Services,
+    AdmitError, Binary, BinaryLimits, Capacity, Ended, Engine, GuestText, Limits, Module,
+    NoDonTime, NodeTime, NotEmitted, Outcome, Request, RunError, ServiceFuture, Services,
 };
 use protocol::messages::{
     sdk::{
@@ -26,6 +26,11 @@ use tokio_util::sync::CancellationToken;
 /// The engine that all tests share.
 pub(crate) static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(Capacity { instances: 300, ..Capacity::default() }).unwrap());
+
+/// An engine without a pool, for what must not depend on one.
+pub(crate) static ON_DEMAND: LazyLock<Engine> = LazyLock::new(|| {
+    Engine::on_demand(Capacity { instances: 300, ..Capacity::default() }).unwrap()
+});
 
 /// Answers a call, with the number of calls before it.
 type OnCall = dyn Fn(CapabilityRequest, usize) -> Answer<CapabilityResponse> + Send + Sync;
@@ -106,6 +111,28 @@ impl Services for Embedder {
     }
 }
 
+/// A call in flight, until it is answered or aborted.
+pub(crate) struct Flight(pub(crate) Arc<AtomicUsize>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// An embedder that never answers, and counts the calls it holds.
+pub(crate) fn hanging(in_flight: &Arc<AtomicUsize>) -> Embedder {
+    let in_flight = Arc::clone(in_flight);
+    Embedder::answering(move |_request, _before| {
+        in_flight.fetch_add(1, Ordering::SeqCst);
+        let flight = Flight(Arc::clone(&in_flight));
+        Box::pin(async move {
+            let _flight = flight;
+            std::future::pending().await
+        })
+    })
+}
+
 pub(crate) fn payload(any: Any) -> CapabilityResponse {
     CapabilityResponse { response: Some(CapabilityOutcome::Payload(any)) }
 }
@@ -118,7 +145,17 @@ pub(crate) fn guest(start: &str) -> Module {
 
 /// Compiles a module given in full.
 pub(crate) fn try_guest(text: &str) -> Result<Module, AdmitError> {
-    Module::compile(&ENGINE, &wat::parse_str(text).unwrap(), &BinaryLimits::default())
+    compile(&ENGINE, text)
+}
+
+/// Compiles a module given in full for an engine.
+pub(crate) fn compile(engine: &Engine, text: &str) -> Result<Module, AdmitError> {
+    compile_bytes(engine, wat::parse_str(text).unwrap())
+}
+
+/// Compiles a binary.
+pub(crate) fn compile_bytes(engine: &Engine, binary: Vec<u8>) -> Result<Module, AdmitError> {
+    Module::compile(engine, &Binary::new(binary), &BinaryLimits::default())
 }
 
 /// A module with the common imports around a body for `_start`.
@@ -158,15 +195,30 @@ pub(crate) const CALL: &str = "(i32.const 1000) (i32.const 12)";
 /// The wait for it.
 pub(crate) const AWAIT: &str = "(i32.const 1100) (i32.const 3)";
 
+/// Runs a guest under limits and tells what it used, too.
+pub(crate) async fn meter(module: &Module, embedder: &Arc<Embedder>, limits: &Limits) -> Ended {
+    meter_in(&ENGINE, module, embedder, limits).await
+}
+
+/// The same in an engine of one's own.
+pub(crate) async fn meter_in(
+    engine: &Engine,
+    module: &Module,
+    embedder: &Arc<Embedder>,
+    limits: &Limits,
+) -> Ended {
+    let services = Arc::clone(embedder);
+    let request = Request::new(Vec::new(), "");
+    engine.run(module, request, services, limits, &CancellationToken::new()).await
+}
+
 /// Runs a guest under limits.
 pub(crate) async fn run_with(
     module: &Module,
     embedder: &Arc<Embedder>,
     limits: &Limits,
 ) -> Result<Outcome, RunError> {
-    let services = Arc::clone(embedder);
-    let request = Request::new(Vec::new(), "");
-    ENGINE.run(module, request, services, limits, &CancellationToken::new()).await
+    meter(module, embedder, limits).await.result
 }
 
 /// Runs a guest under the default limits.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use enclave_workflow::{BinaryHash, BinaryLimits, Limits, ModuleCache, Outcome, RunError};
+use enclave_workflow::{Binary, BinaryLimits, Ended, Limits, ModuleCache, Outcome};
 use protocol::messages::{
     self,
     devnet::{echo, price_feed},
@@ -22,9 +22,8 @@ use crate::{
     support::{self, ENGINE, Embedder, payload},
 };
 
-static MODULES: std::sync::LazyLock<ModuleCache> = std::sync::LazyLock::new(|| {
-    ModuleCache::new(ENGINE.clone(), BinaryLimits::default(), u64::MAX)
-});
+static MODULES: std::sync::LazyLock<ModuleCache> =
+    std::sync::LazyLock::new(|| ModuleCache::new(ENGINE.clone(), u64::MAX));
 
 const SECRET: &str = "correct horse battery staple";
 
@@ -34,9 +33,10 @@ async fn fire(
     config: &str,
     embedder: &Arc<Embedder>,
     limits: &Limits,
-) -> Option<Result<Outcome, RunError>> {
+) -> Option<Ended> {
     let binary = std::fs::read(built::workflows(name)?.join(format!("{name}.wasm"))).unwrap();
-    let module = MODULES.load(BinaryHash::of(&binary), binary).await.unwrap();
+    let limits_of_binaries = BinaryLimits::default();
+    let module = MODULES.load("owner", Binary::new(binary), &limits_of_binaries).await.unwrap();
     let event = messages::cron::Payload::default();
     let request = ExecuteRequest {
         config: config.into(),
@@ -117,7 +117,7 @@ fn answer(request: &CapabilityRequest) -> CapabilityResponse {
 async fn hello_says_hello() {
     let embedder = Arc::new(Embedder::default());
     let Some(ended) = fire("hello", "", &embedder, &Limits::default()).await else { return };
-    assert_eq!(text(&ended.unwrap()), "hello");
+    assert_eq!(text(&ended.result.unwrap()), "hello");
     assert_eq!(*embedder.logs.lock().unwrap(), ["hello from cron"]);
 }
 
@@ -129,7 +129,7 @@ async fn a_secret_reaches_its_server_and_neither_result_nor_log() {
     let Some(ended) = fire("secret-and-capability", config, &embedder, &limits).await else {
         return;
     };
-    let outcome = ended.unwrap();
+    let outcome = ended.result.unwrap();
     let answer = support::answer(&outcome);
     let Some(sdk::Outcome::Value(Value { kind: Some(Kind::Map(map)) })) = answer else {
         panic!("{answer:?}")
@@ -148,18 +148,18 @@ async fn a_secret_reaches_its_server_and_neither_result_nor_log() {
 #[tokio::test]
 async fn parallel_calls_are_answered_in_any_order() {
     let Some(ended) = fire("parallel", "", &devnet(), &Limits::default()).await else { return };
-    assert_eq!(text(&ended.unwrap()), "first second");
+    assert_eq!(text(&ended.result.unwrap()), "first second");
 }
 
 /// Lets the misbehaving workflow do one thing and tells how it ended.
 async fn misbehave(mode: &str, amount: Option<u64>, limits: &Limits) -> Option<String> {
     let amount = amount.map_or(String::new(), |amount| format!(r#", "amount": {amount}"#));
     let config = format!(r#"{{"mode": "{mode}"{amount}}}"#);
-    let ended = fire("misbehave", &config, &devnet(), limits).await?;
-    Some(match ended {
+    let Ended { result, metering } = fire("misbehave", &config, &devnet(), limits).await?;
+    Some(match result {
         Ok(outcome) => match support::answer(&outcome) {
             Some(sdk::Outcome::Error(text)) => format!("error: {text}"),
-            _ => format!("{}, dropped {}", text(&outcome), outcome.metering.dropped_events),
+            _ => format!("{}, dropped {}", text(&outcome), metering.dropped_events),
         },
         Err(error) => error.to_string(),
     })
@@ -206,7 +206,7 @@ async fn a_panic_is_written_to_the_workflows_log() {
     let config = r#"{"mode": "panic"}"#;
     let limits = Limits::default();
     let Some(ended) = fire("misbehave", config, &embedder, &limits).await else { return };
-    ended.unwrap_err();
+    ended.result.unwrap_err();
     let logs = embedder.logs.lock().unwrap().join("\n");
     assert!(logs.starts_with("panicked at ") && logs.contains("told to panic"), "{logs}");
 }
