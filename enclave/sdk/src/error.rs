@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use protocol::messages::DecodeMessageError;
 
+use crate::{metric::MetricError, report::ReportError};
+
 /// Why a workflow, or something it asked for, failed.
 ///
 /// A handler that returns one ends with an error result that carries its text. Make one of your own
@@ -52,9 +54,23 @@ pub enum WorkflowError {
         /// The type that was expected.
         want: &'static str,
     },
-    /// A [`crate::Runtime`] was used while its node section runs.
+    /// A runtime was used in the other mode.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
+    /// A signed report cannot be read.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
+/// A runtime was used in the other mode. The texts are those that the interface's tests look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModeError {
+    /// A [`crate::Runtime`], while a node section runs.
     #[error("cannot use Runtime inside RunInNodeMode")]
-    NodeMode,
+    Don,
+    /// A [`crate::NodeRuntime`], after its section has ended.
+    #[error("cannot use NodeRuntime outside RunInNodeMode")]
+    Node,
 }
 
 /// The host's reason for a refusal, as far as it fitted into the buffer.
@@ -138,6 +154,12 @@ impl WorkflowError {
 impl From<&str> for WorkflowError {
     fn from(text: &str) -> Self {
         Self::Failed(text.to_owned())
+    }
+}
+
+impl From<MetricError> for WorkflowError {
+    fn from(error: MetricError) -> Self {
+        Self::new(error)
     }
 }
 

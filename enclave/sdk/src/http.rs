@@ -1,8 +1,54 @@
-//! HTTP requests, made by the enclave itself.
+//! HTTP requests: of a node in its section, or of the enclave itself.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use enclave_sdk::{Enclave, Setup, WorkflowError, http, testing::{Double, http_response}, trigger};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Order {
+//!     amount: u64,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Placed {
+//!     id: String,
+//! }
+//!
+//! fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+//!     setup.on_in(Enclave::nitro(), trigger::cron("0 * * * * *"), |runtime, _event| {
+//!         let key = runtime.secret("API_KEY")?;
+//!         let request = http::Request::new("POST", "https://shop.example/orders")
+//!             .json(&Order { amount: 3 })?
+//!             .header("Authorization", format!("Bearer {}", key.expose()))
+//!             .header("Accept", "application/json")
+//!             .header("Accept", "text/plain")
+//!             .timeout(Duration::from_secs(5));
+//!         let response = runtime.http(request).wait()?;
+//!         for cookie in response.headers("Set-Cookie") {
+//!             runtime.info("cookie", &[("bytes", &cookie.len())]);
+//!         }
+//!         let placed: Placed = response.success()?.json()?;
+//!         Ok(placed.id)
+//!     });
+//!     Ok(())
+//! }
+//!
+//! let double = Double::new().secret("main", "API_KEY", "12345").http(|request| {
+//!     assert_eq!(request.multi_headers["Accept"].values, ["application/json", "text/plain"]);
+//!     http_response(201, r#"{"id": "order-7"}"#)
+//! });
+//! let run = double.trigger(init, 0, &trigger::Cron::default());
+//! assert_eq!(run.value::<String>().unwrap(), "order-7");
+//! ```
 
 use std::time::Duration;
 
-use protocol::messages::http::{HeaderValues, Request as Message, Response as Answer};
+use protocol::messages::{
+    http::{HeaderValues, Request as Message, Response as Answer},
+    well_known,
+};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::WorkflowError;
 
@@ -34,6 +80,21 @@ impl Request {
         Self::new("POST", url).body(body)
     }
 
+    /// A request that replaces what is there.
+    pub fn put(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self::new("PUT", url).body(body)
+    }
+
+    /// A request that changes a part of what is there.
+    pub fn patch(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self::new("PATCH", url).body(body)
+    }
+
+    /// A request that deletes.
+    pub fn delete(url: impl Into<String>) -> Self {
+        Self::new("DELETE", url)
+    }
+
     /// Adds a value to a header; a header may have several.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -49,10 +110,23 @@ impl Request {
         self
     }
 
+    /// Sets the body to JSON, and says so in the header.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkflowError::Value`] if JSON cannot hold it.
+    pub fn json(self, body: &impl Serialize) -> Result<Self, WorkflowError> {
+        let body = serde_json::to_vec(body);
+        let body = body.map_err(|_error| WorkflowError::Value { want: "what JSON can hold" })?;
+        Ok(self.header("Content-Type", "application/json").body(body))
+    }
+
     /// Gives up after this time; the enclave has a limit of its own.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.timeout = timeout.try_into().ok();
+        // What the message cannot hold is longer than any limit.
+        let longest = well_known::Duration { seconds: i64::MAX, nanos: 0 };
+        self.0.timeout = Some(timeout.try_into().unwrap_or(longest));
         self
     }
 
@@ -93,9 +167,14 @@ impl Response {
     /// The first value of a header; names are compared without regard to case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.0.multi_headers.iter();
-        let (_, values) = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        values.values.first().map(String::as_str)
+        self.headers(name).next()
+    }
+
+    /// All values of a header, in order; names are compared without regard to case.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.0.multi_headers.iter();
+        let named = named.filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.flat_map(|(_, values)| &values.values).map(String::as_str)
     }
 
     /// The body.
@@ -118,7 +197,7 @@ impl Response {
     /// # Errors
     ///
     /// [`WorkflowError::Failed`] if it is not JSON of this form.
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, WorkflowError> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, WorkflowError> {
         let parsed = serde_json::from_slice(self.body());
         parsed.map_err(|_error| WorkflowError::new("body is not the expected JSON"))
     }
@@ -144,6 +223,36 @@ mod tests {
     fn a_header_may_have_several_values() {
         let request = Request::get("https://a.test").header("X", "1").header("X", "2");
         assert_eq!(request.into_message().multi_headers["X"].values, ["1", "2"]);
+    }
+
+    #[test]
+    fn headers_are_found_whatever_their_case() {
+        let values = |values: &[&str]| HeaderValues {
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let multi_headers = [("set-cookie", values(&["a", "b"])), ("x", values(&[]))];
+        let multi_headers = multi_headers.map(|(name, values)| (name.to_owned(), values)).into();
+        let response = Response::new(Answer { multi_headers, ..Answer::default() });
+        assert_eq!(response.headers("Set-Cookie").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((response.header("Set-Cookie"), response.header("X")), (Some("a"), None));
+    }
+
+    #[test]
+    fn a_body_of_json_says_so() {
+        let request = Request::put("https://a.test", "").json(&[1, 2]).unwrap().into_message();
+        assert_eq!(
+            (request.method.as_str(), request.body.as_slice()),
+            ("PUT", b"[1,2]".as_slice())
+        );
+        assert_eq!(request.multi_headers["Content-Type"].values, ["application/json"]);
+        let not_json = std::collections::BTreeMap::from([(vec![1], 2)]);
+        assert!(Request::get("https://a.test").json(&not_json).is_err());
+    }
+
+    #[test]
+    fn a_timeout_that_no_message_holds_is_the_longest_one() {
+        let request = Request::get("https://a.test").timeout(Duration::MAX).into_message();
+        assert_eq!(request.timeout.unwrap().seconds, i64::MAX);
     }
 
     #[test]

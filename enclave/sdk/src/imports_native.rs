@@ -19,6 +19,11 @@ pub(crate) fn log(text: &str) {
     testing::with_host(|host| host.log(text));
 }
 
+/// Hands over a metric; whether the host took it.
+pub(crate) fn emit_metric(metric: &[u8]) -> bool {
+    testing::with_host(|host| host.emit_metric(metric)).unwrap_or(false)
+}
+
 pub(crate) fn call_capability(request: &[u8]) -> Result<(), Refusal> {
     testing::with_host(|host| host.call_capability(request)).unwrap_or(Err(no_host()))
 }

@@ -4,8 +4,11 @@
 //! of it starts, sets itself up, runs one handler and ends; nothing is kept in between. What a
 //! handler returns, a value or an error, is the result of the run.
 //!
-//! ```no_run
-//! use enclave_sdk::{Consensus, WorkflowError, Runtime, Setup, http, trigger};
+//! ```
+//! use enclave_sdk::{
+//!     Consensus, Runtime, Setup, WorkflowError, http,
+//!     testing::{Double, http_response}, trigger,
+//! };
 //!
 //! /// What the owner configures, as JSON.
 //! #[derive(serde::Deserialize)]
@@ -15,19 +18,25 @@
 //! }
 //!
 //! fn main() {
+//!     # if false {
 //!     enclave_sdk::run(init);
+//!     # }
+//!     # let double = Double::new()
+//!     #     .config(r#"{"schedule": "0 * * * * *", "url": "https://prices.example/"}"#)
+//!     #     .secret("main", "API_KEY", "12345")
+//!     #     .http(|_request| http_response(200, "4321.5"));
+//!     # let run = double.trigger(init, 0, &trigger::Cron::default());
+//!     # assert_eq!(run.value::<f64>().unwrap(), 4321.5);
 //! }
 //!
 //! fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
 //!     let config: Config = setup.runtime().config_json()?;
 //!     let url = config.url;
-//!     setup
-//!         .on(trigger::cron(config.schedule), move |runtime, _event| price(runtime, &url))
-//!         .in_nitro(["us-west-2"]);
+//!     setup.on(trigger::cron(config.schedule), move |runtime, _event| price(runtime, &url));
 //!     Ok(())
 //! }
 //!
-//! /// Every node asks the server, with a key that only enclaves read; the median counts.
+//! /// Every node asks the server; the median counts.
 //! fn price(runtime: &Runtime<'_>, url: &str) -> Result<f64, WorkflowError> {
 //!     let key = runtime.secret("API_KEY")?;
 //!     let request = http::Request::get(url).header("X-Api-Key", key.expose());
@@ -36,26 +45,37 @@
 //!         response.text()?.trim().parse().map_err(WorkflowError::new)
 //!     });
 //!     let price = price.wait()?;
-//!     runtime.log(format!("price {price}"));
+//!     runtime.info("price agreed", &[("price", &price)]);
 //!     Ok(price)
 //! }
 //! ```
 //!
-//! Calls are started at once and waited for later, so that several run side by side:
+//! Each of these has an example of its own:
 //!
-//! ```no_run
-//! # use enclave_sdk::{WorkflowError, Runtime, http};
-//! fn both(runtime: &Runtime<'_>) -> Result<String, WorkflowError> {
-//!     let first = runtime.http(http::Request::get("https://a.example/"));
-//!     let second = runtime.http(http::Request::get("https://b.example/"));
-//!     Ok(format!("{} {}", second.wait()?.text()?, first.wait()?.text()?))
-//! }
-//! ```
+//! | What | Where |
+//! |---|---|
+//! | triggers: cron, HTTP, any other | [`trigger`] |
+//! | handlers in an enclave, by type and region | [`Enclave`] |
+//! | what a run may call and read, decided before it | [`restrictions`] |
+//! | capabilities: calls that run side by side | [`Runtime`] |
+//! | sections of one node, and how nodes agree | [`NodeRuntime`], [`consensus`] |
+//! | secrets | [`Secret`] |
+//! | HTTP | [`http`] |
+//! | signed reports | [`report`] |
+//! | log lines with levels and fields | [`mod@log`] |
+//! | metrics | [`metric`] |
+//! | random numbers, alike on all nodes or a node's own | [`Random`] |
+//! | times | [`time`] |
+//! | values and structs | [`Serde`], [`value`] |
+//! | tests without a host | `testing`, on every target but WebAssembly |
+//! | requests answered by hand | [`serve`] |
 //!
-//! Workflows are tested without a host with the double in `testing`, which is there on every target
-//! but WebAssembly. [`messages`] holds the messages of the known capabilities.
+//! Whatever can fail is a `Result` of [`WorkflowError`], or of a smaller error that becomes one by
+//! `?`; nothing here panics but [`run`] and [`serve`] without a host. [`messages`] holds the messages
+//! of the known capabilities.
 
 pub mod consensus;
+mod enclave;
 pub mod error;
 pub mod http;
 #[cfg(target_arch = "wasm32")]
@@ -63,13 +83,19 @@ mod imports;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "imports_native.rs"]
 mod imports;
+pub mod log;
+pub mod metric;
+mod node;
 mod promise;
 mod random;
+pub mod report;
+pub mod restrictions;
 mod runtime;
 mod secret;
 mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod time;
 pub mod trigger;
 pub mod value;
 mod workflow;
@@ -77,13 +103,17 @@ mod workflow;
 pub use protocol::messages;
 
 pub use consensus::Consensus;
+pub use enclave::{Enclave, EnclaveRuntime};
 pub use error::{CapabilityError, ErrorCode, WorkflowError};
+pub use metric::Metric;
+pub use node::NodeRuntime;
 pub use promise::Promise;
 pub use random::Random;
-pub use runtime::{NodeRuntime, Runtime, secure_random};
+pub use report::Report;
+pub use runtime::{Runtime, secure_random};
 pub use secret::{Secret, SecretId};
 pub use trigger::Trigger;
-pub use value::{FromValue, ToValue};
+pub use value::{FromValue, Serde, ToValue};
 pub use workflow::{Registration, Setup};
 
 use messages::sdk::{ExecuteRequest, Outcome};
@@ -101,6 +131,24 @@ pub fn run(init: impl FnOnce(&mut Setup<'_>) -> Result<(), WorkflowError>) {
 }
 
 /// Answers the host's request by hand, for workflows that handlers do not suit.
+///
+/// ```no_run
+/// use enclave_sdk::{
+///     ToValue as _, WorkflowError,
+///     messages::sdk::{Outcome, Phase, TriggerSubscriptionRequest},
+/// };
+///
+/// enclave_sdk::serve(|request, runtime| match request.request {
+///     Some(Phase::Trigger(event)) => Ok(Outcome::Value(event.id.to_value()?)),
+///     Some(Phase::Subscribe(_)) => {
+///         Ok(Outcome::TriggerSubscriptions(TriggerSubscriptionRequest::default()))
+///     }
+///     Some(Phase::PreHook(_)) | None => {
+///         runtime.warn("unexpected request", &[]);
+///         Err("neither subscribe nor trigger".into())
+///     }
+/// });
+/// ```
 ///
 /// # Panics
 ///

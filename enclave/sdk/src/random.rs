@@ -4,6 +4,32 @@
 ///
 /// In DON mode all nodes draw the same numbers, and so does anybody who knows the execution id:
 /// they are for sampling and shuffling. For keys and nonces there is [`crate::secure_random`].
+///
+/// ```
+/// use enclave_sdk::{Consensus, Setup, WorkflowError, secure_random, testing::Double, trigger};
+///
+/// fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+///     setup.on(trigger::cron("0 * * * * *"), |runtime, _event| {
+///         // All nodes pick the same auditors.
+///         let mut names = ["Ada", "Brook", "Charlie", "Dana"].map(str::to_owned);
+///         runtime.random()?.shuffle(&mut names);
+///         // Each node waits for a time of its own.
+///         let pause = runtime.in_node_mode(Consensus::median(), |node| Ok(node.random()?.below(100)));
+///         pause.wait()?;
+///         // Nobody else knows this.
+///         let mut nonce = [0; 16];
+///         secure_random(&mut nonce)?;
+///         Ok(names[..2].to_vec())
+///     });
+///     Ok(())
+/// }
+///
+/// let picked = |id: &str| {
+///     let run = Double::new().execution_id(id).trigger(init, 0, &trigger::Cron::default());
+///     run.value::<Vec<String>>().unwrap()
+/// };
+/// assert_eq!(picked("one"), picked("one"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Random {
     state: [u64; 4],
@@ -45,6 +71,15 @@ impl Random {
             }
         }
     }
+
+    /// Puts things into a random order, each as likely as any other.
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let end = u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1);
+            let other = usize::try_from(self.below(end)).unwrap_or(last);
+            things.swap(other, last);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,5 +118,18 @@ mod tests {
         assert!((0..6).all(|face| drawn.contains(&face)) && drawn.iter().all(|face| *face < 6));
         assert_eq!((random.below(1), random.below(0)), (0, 0));
         assert!(random.below(u64::MAX) < u64::MAX);
+    }
+
+    #[test]
+    fn a_shuffle_keeps_everything_and_reaches_every_order() {
+        let mut random = Random::new(1);
+        let mut orders = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let mut things = [1, 2, 3];
+            random.shuffle(&mut things);
+            orders.insert(things);
+        }
+        assert_eq!(orders.len(), 6);
+        random.shuffle::<u8>(&mut []);
     }
 }

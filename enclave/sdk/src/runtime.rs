@@ -1,36 +1,71 @@
-//! What a handler can do.
+//! What a handler can do in DON mode.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::messages::{
-    Message, consensus as wire, http as http_messages, sdk::Mode, values::Value,
+    Message, consensus as wire,
+    sdk::{Mode, ReportResponse},
+    values::Value,
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Consensus, FromValue, Promise, Random, Secret, SecretId, ToValue, WorkflowError,
-    consensus::agreed, http, imports, secret, session::Session,
+    Consensus, FromValue, NodeRuntime, Promise, Random, Secret, SecretId, ToValue, WorkflowError,
+    imports,
+    log::{Level, telling},
+    report::{self, Report},
+    secret,
+    session::Session,
 };
 
 /// What a handler can do in DON mode: everything here is the same on every node.
+///
+/// Calls are started at once and waited for later, in any order, so that they run side by side:
+///
+/// ```
+/// use enclave_sdk::{
+///     Setup, WorkflowError,
+///     messages::devnet::price_feed::{CAPABILITY, LATEST, LatestRequest, LatestResponse},
+///     testing::Double,
+///     trigger,
+/// };
+///
+/// fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+///     setup.on(trigger::cron("0 * * * * *"), |runtime, _event| {
+///         let price = |symbol: &str| {
+///             let request = LatestRequest { symbol: symbol.to_owned() };
+///             runtime.call::<LatestResponse>(CAPABILITY, LATEST, &request)
+///         };
+///         let (eth, btc) = (price("ETH-USD"), price("BTC-USD"));
+///         let btc = btc.wait()?.price;
+///         Ok(format!("{} {btc}", eth.wait()?.price))
+///     });
+///     Ok(())
+/// }
+///
+/// let double = Double::new().capability(CAPABILITY, LATEST, |request: LatestRequest| {
+///     Ok(LatestResponse { price: format!("{}!", request.symbol), ..Default::default() })
+/// });
+/// let run = double.trigger(init, 0, &trigger::Cron::default());
+/// assert_eq!(run.value::<String>().unwrap(), "ETH-USD! BTC-USD!");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Runtime<'s> {
     session: &'s Session,
 }
 
-/// What the section of one node can do: everything here may differ from node to node, until the
-/// nodes agree.
-#[derive(Debug)]
-pub struct NodeRuntime<'s> {
-    session: &'s Session,
-}
+telling!(Runtime);
 
 impl<'s> Runtime<'s> {
     pub(crate) fn new(session: &'s Session) -> Self {
         Self { session }
     }
 
-    /// The workflow's configuration.
+    pub(crate) fn log_from(&self, level: Level) {
+        self.session.log_from(level);
+    }
+
+    /// The workflow's configuration. In a pre-hook it is empty.
     #[must_use]
     pub fn config(&self) -> &'s [u8] {
         self.session.config()
@@ -45,16 +80,22 @@ impl<'s> Runtime<'s> {
         serde_json::from_slice(self.config()).map_err(WorkflowError::Config)
     }
 
-    /// Writes a line to the workflow's log. No secrets: its owner's node operators can read it.
-    pub fn log(&self, line: impl AsRef<str>) {
-        imports::log(line.as_ref());
-    }
-
-    /// The time all nodes agree on.
+    /// The workflow's configuration, as JSON, or the default where it is empty, as in a pre-hook.
     ///
     /// # Errors
     ///
-    /// - [`WorkflowError::NodeMode`] inside a node section.
+    /// [`WorkflowError::Config`] if it is neither empty nor JSON of this form.
+    pub fn config_json_or_default<T: DeserializeOwned + Default>(
+        &self,
+    ) -> Result<T, WorkflowError> {
+        if self.config().is_empty() { Ok(T::default()) } else { self.config_json() }
+    }
+
+    /// The time all nodes agree on. Each reading may cost a round of consensus.
+    ///
+    /// # Errors
+    ///
+    /// - [`WorkflowError::Mode`] inside a node section.
     /// - [`WorkflowError::Failed`] if the nodes have no time.
     pub fn now(&self) -> Result<SystemTime, WorkflowError> {
         self.session.in_don_mode()?;
@@ -65,7 +106,7 @@ impl<'s> Runtime<'s> {
     ///
     /// # Errors
     ///
-    /// [`WorkflowError::NodeMode`] inside a node section.
+    /// [`WorkflowError::Mode`] inside a node section.
     pub fn random(&self) -> Result<Random, WorkflowError> {
         Ok(Random::new(self.random_seed()?))
     }
@@ -74,7 +115,7 @@ impl<'s> Runtime<'s> {
     ///
     /// # Errors
     ///
-    /// [`WorkflowError::NodeMode`] inside a node section.
+    /// [`WorkflowError::Mode`] inside a node section.
     pub fn random_seed(&self) -> Result<u64, WorkflowError> {
         self.session.in_don_mode()?;
         Ok(seed(Mode::Don))
@@ -85,7 +126,7 @@ impl<'s> Runtime<'s> {
     /// # Errors
     ///
     /// - [`WorkflowError::Secret`] if it is not there.
-    /// - [`WorkflowError::NodeMode`] inside a node section.
+    /// - [`WorkflowError::Mode`] inside a node section.
     /// - [`WorkflowError::Refused`] if the host has no secrets at all.
     pub fn secret(&self, id: impl Into<SecretId>) -> Result<Secret, WorkflowError> {
         let mut secrets = self.secrets([id.into()]).wait()?;
@@ -93,11 +134,11 @@ impl<'s> Runtime<'s> {
     }
 
     /// Asks for several secrets at once; each has a result of its own, in the order of the names.
-    pub fn secrets(
+    pub fn secrets<I: Into<SecretId>>(
         &self,
-        ids: impl IntoIterator<Item = SecretId>,
+        ids: impl IntoIterator<Item = I>,
     ) -> Promise<'s, Vec<Result<Secret, WorkflowError>>> {
-        let requests: Vec<_> = ids.into_iter().map(SecretId::into_request).collect();
+        let requests: Vec<_> = ids.into_iter().map(|id| id.into().into_request()).collect();
         let names: Vec<_> = requests.iter().map(|request| request.id.clone()).collect();
         let session = self.session;
         let started = session.in_don_mode().and_then(|()| session.ask_secrets(requests));
@@ -111,6 +152,15 @@ impl<'s> Runtime<'s> {
         })
     }
 
+    /// Asks for several secrets at once, of which none may be missing. Those that are missing are
+    /// all named in the error.
+    pub fn all_secrets<const N: usize>(
+        &self,
+        ids: [impl Into<SecretId>; N],
+    ) -> Promise<'s, [Secret; N]> {
+        self.secrets(ids).map(secret::all)
+    }
+
     /// Calls a capability.
     pub fn call<M: Message + 's>(
         &self,
@@ -118,86 +168,35 @@ impl<'s> Runtime<'s> {
         method: &str,
         request: &impl Message,
     ) -> Promise<'s, M> {
-        let started = self.session.in_don_mode();
-        let started = started.and_then(|()| self.session.call(capability, method, request));
-        answer(self.session, started)
+        let session = self.session;
+        let started = session.in_don_mode();
+        let started = started.and_then(|()| session.call(capability, method, request));
+        Promise::new(move || session.answer(started?))
     }
 
-    /// Sends an HTTP request. In DON mode this is only for handlers that run in an enclave; others
-    /// use [`NodeRuntime::http`].
-    pub fn http(&self, request: http::Request) -> Promise<'s, http::Response> {
-        let promise =
-            self.call(http_messages::ACTIONS, http_messages::SEND_REQUEST, &request.into_message());
-        promise.map(|answer| Ok(http::Response::new(answer)))
+    /// Has the nodes sign a report. Waiting fails with [`WorkflowError::Report`] if the header of
+    /// what they signed cannot be read.
+    pub fn report(&self, request: report::Request) -> Promise<'s, Report> {
+        let signed = self.call(wire::CAPABILITY, wire::REPORT, &request.into_message());
+        signed.map(|response: ReportResponse| Ok(Report::read(response)?))
     }
 
     /// Lets each node observe something by itself, then has all nodes agree on one value.
     ///
     /// An error in the section becomes this node's observation; if a default is set, the nodes may
     /// still agree on that.
-    pub fn in_node_mode<T: ToValue + FromValue + 's>(
+    pub fn in_node_mode<T: ToValue, A: FromValue + 's>(
         &self,
-        consensus: Consensus<T>,
-        section: impl FnOnce(&NodeRuntime<'_>) -> Result<T, WorkflowError>,
-    ) -> Promise<'s, T> {
+        consensus: Consensus<T, A>,
+        section: impl FnOnce(&NodeRuntime<'s>) -> Result<T, WorkflowError>,
+    ) -> Promise<'s, A> {
         let session = self.session;
-        let observed = session.node_section(|| section(&NodeRuntime { session }));
-        let started = observed.and_then(|observed| {
-            let inputs = consensus.inputs(observed);
-            session.call(wire::CAPABILITY, wire::SIMPLE, &inputs)
-        });
-        answer::<Value>(session, started).map(agreed)
-    }
-}
-
-impl NodeRuntime<'_> {
-    /// The workflow's configuration.
-    #[must_use]
-    pub fn config(&self) -> &[u8] {
-        self.session.config()
-    }
-
-    /// Writes a line to the workflow's log.
-    pub fn log(&self, line: impl AsRef<str>) {
-        imports::log(line.as_ref());
-    }
-
-    /// The time of this node's clock.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkflowError::Failed`] if it has none.
-    pub fn now(&self) -> Result<SystemTime, WorkflowError> {
-        now()
-    }
-
-    /// Random numbers of this node's own.
-    #[must_use]
-    pub fn random(&self) -> Random {
-        Random::new(self.random_seed())
-    }
-
-    /// The seed behind [`NodeRuntime::random`], for a generator of one's own.
-    #[must_use]
-    pub fn random_seed(&self) -> u64 {
-        seed(Mode::Node)
-    }
-
-    /// Calls a capability.
-    pub fn call<'n, M: Message + 'n>(
-        &'n self,
-        capability: &str,
-        method: &str,
-        request: &impl Message,
-    ) -> Promise<'n, M> {
-        answer(self.session, self.session.call(capability, method, request))
-    }
-
-    /// Sends an HTTP request.
-    pub fn http(&self, request: http::Request) -> Promise<'_, http::Response> {
-        let promise =
-            self.call(http_messages::ACTIONS, http_messages::SEND_REQUEST, &request.into_message());
-        promise.map(|answer| Ok(http::Response::new(answer)))
+        let observed = session.node_section(|| section(&NodeRuntime::new(session)));
+        let agreed: Promise<'s, Value> = match observed {
+            Ok(observed) => self.call(wire::CAPABILITY, wire::SIMPLE, &consensus.inputs(observed)),
+            Err(error) => Promise::new(move || Err(error)),
+        };
+        agreed.map(A::from_value)
     }
 }
 
@@ -211,19 +210,13 @@ pub fn secure_random(out: &mut [u8]) -> Result<(), WorkflowError> {
     if imports::secure_random(out) { Ok(()) } else { Err(WorkflowError::new("no randomness")) }
 }
 
-fn answer<'s, M: Message + 's>(
-    session: &'s Session,
-    started: Result<i32, WorkflowError>,
-) -> Promise<'s, M> {
-    Promise::new(move || session.answer(started?))
-}
-
-fn now() -> Result<SystemTime, WorkflowError> {
+/// The time by the clock of the current mode.
+pub(crate) fn now() -> Result<SystemTime, WorkflowError> {
     let nanos = imports::now().ok_or_else(|| WorkflowError::new("the host has no time"))?;
     let time = UNIX_EPOCH.checked_add(Duration::from_nanos(nanos));
     time.ok_or_else(|| WorkflowError::new("the host's time is out of range"))
 }
 
-fn seed(mode: Mode) -> u64 {
+pub(crate) fn seed(mode: Mode) -> u64 {
     u64::from_le_bytes(imports::random_seed(mode.into()).to_le_bytes())
 }

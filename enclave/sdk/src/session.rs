@@ -13,8 +13,9 @@ use protocol::messages::{
 
 use crate::{
     WorkflowError,
-    error::{CapabilityError, Refusal},
+    error::{CapabilityError, ModeError, Refusal},
     imports,
+    log::{self, Field, Level},
 };
 
 /// One run, from the host's request to the workflow's answer.
@@ -22,6 +23,8 @@ use crate::{
 pub(crate) struct Session {
     config: Vec<u8>,
     mode: Cell<Mode>,
+    /// The lowest level that is written.
+    log_from: Cell<Level>,
     /// The next id of a DON-mode call; counts up, also for secrets.
     next_don_id: Cell<i32>,
     /// The next id of a node-mode call; counts down.
@@ -37,6 +40,7 @@ impl Session {
         Self {
             config: std::mem::take(&mut request.config),
             mode: Cell::new(Mode::Don),
+            log_from: Cell::new(Level::Debug),
             next_don_id: Cell::new(0),
             next_node_id: Cell::new(-1),
             answer_room: usize::try_from(request.max_response_size).unwrap_or(0),
@@ -48,9 +52,25 @@ impl Session {
         &self.config
     }
 
-    /// Fails while the node section runs, which has a runtime of its own.
+    /// Fails while a node section runs, which has a runtime of its own.
     pub(crate) fn in_don_mode(&self) -> Result<(), WorkflowError> {
-        if self.mode.get() == Mode::Don { Ok(()) } else { Err(WorkflowError::NodeMode) }
+        if self.mode.get() == Mode::Don { Ok(()) } else { Err(ModeError::Don.into()) }
+    }
+
+    /// Fails when no node section runs.
+    pub(crate) fn in_node_mode(&self) -> Result<(), WorkflowError> {
+        if self.mode.get() == Mode::Node { Ok(()) } else { Err(ModeError::Node.into()) }
+    }
+
+    /// Drops lines below this level from now on.
+    pub(crate) fn log_from(&self, level: Level) {
+        self.log_from.set(level);
+    }
+
+    pub(crate) fn log(&self, level: Level, message: &str, fields: &[Field<'_>]) {
+        if level >= self.log_from.get() {
+            imports::log(&log::line(level, message, fields));
+        }
     }
 
     /// Runs a section in node mode.

@@ -1,14 +1,41 @@
 //! What fires a workflow.
+//!
+//! ```
+//! use enclave_sdk::{Setup, WorkflowError, testing::Double, trigger};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Order {
+//!     amount: u64,
+//! }
+//!
+//! fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+//!     setup.on(trigger::cron("0 */5 * * * *"), |_runtime, event| {
+//!         Ok(format!("due at {:?}", trigger::due(&event)))
+//!     });
+//!     let key = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+//!     setup.on(trigger::http([key]), |_runtime, event| {
+//!         let order: Order = trigger::input(&event)?;
+//!         Ok(order.amount)
+//!     });
+//!     Ok(())
+//! }
+//!
+//! // Handlers are numbered in the order in which they were registered.
+//! let double = Double::new();
+//! assert_eq!(double.subscriptions(init).unwrap()[1].id, "http-trigger@1.0.0-alpha");
+//! let event = trigger::Http { input: br#"{"amount": 3}"#.to_vec(), ..Default::default() };
+//! assert_eq!(double.trigger(init, 1, &event).value::<u64>().unwrap(), 3);
+//! ```
 
 use std::{marker::PhantomData, time::SystemTime};
 
 use protocol::messages::{
     self, Message, cron as cron_messages, http,
-    sdk::{
-        Requirements, TRIGGER, Tee, TeeItem, TeeType, TeeTypeAndRegions, TeeTypesAndRegions,
-        TriggerSubscription,
-    },
+    sdk::{TRIGGER, TriggerSubscription},
 };
+use serde::de::DeserializeOwned;
+
+use crate::WorkflowError;
 
 /// A trigger whose events carry a `P`.
 #[derive(Clone, Debug)]
@@ -24,7 +51,8 @@ pub type Cron = cron_messages::Payload;
 pub type Http = http::Payload;
 
 impl<P: Message> Trigger<P> {
-    /// Any trigger: its capability, its method and its configuration.
+    /// Any trigger: its capability, its method and its configuration. The type of the events is the
+    /// author's to name.
     pub fn new(
         capability: impl Into<String>,
         method: impl Into<String>,
@@ -63,9 +91,13 @@ pub fn due(event: &Cron) -> Option<SystemTime> {
     event.scheduled_execution_time.and_then(|time| time.try_into().ok())
 }
 
-/// A requirement to run in a Nitro enclave, in one of these regions; without any, in all.
-pub(crate) fn in_nitro(regions: Vec<String>) -> Requirements {
-    let entry = TeeTypeAndRegions { r#type: TeeType::AwsNitro.into(), regions };
-    let typed = TeeTypesAndRegions { tee_type_and_regions: vec![entry] };
-    Requirements { tee: Some(Tee { item: Some(TeeItem::TypesAndRegions(typed)) }) }
+/// What an [`Http`] event carries, as JSON.
+///
+/// # Errors
+///
+/// [`WorkflowError::Failed`] if it is not JSON of this form.
+pub fn input<T: DeserializeOwned>(event: &Http) -> Result<T, WorkflowError> {
+    let input = serde_json::from_slice(&event.input);
+    // serde's own text may quote the input, which may be confidential.
+    input.map_err(|_error| WorkflowError::new("the input is not the expected JSON"))
 }

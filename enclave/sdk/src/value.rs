@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use protocol::messages::values::{Kind, List, Map, Value};
+use protocol::messages::values::{BigInt, Decimal, Kind, List, Map, Value};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::WorkflowError;
@@ -10,7 +10,7 @@ use crate::WorkflowError;
 /// What can become a [`Value`]: texts, numbers, booleans, bytes, times, lists, maps, nothing.
 ///
 /// Numbers of up to 64 signed bits become integers, `u64` an unsigned one, floats floats. For
-/// structs see [`to_value`].
+/// structs see [`Serde`].
 pub trait ToValue {
     /// Converts.
     ///
@@ -20,7 +20,7 @@ pub trait ToValue {
     fn to_value(self) -> Result<Value, WorkflowError>;
 }
 
-/// What a [`Value`] can become. For structs see [`from_value`].
+/// What a [`Value`] can become. For structs see [`Serde`].
 pub trait FromValue: Sized {
     /// Converts.
     ///
@@ -28,6 +28,43 @@ pub trait FromValue: Sized {
     ///
     /// [`WorkflowError::Value`] if the value is of another type or out of range.
     fn from_value(value: Value) -> Result<Self, WorkflowError>;
+}
+
+/// A value through serde: structs become maps by field name. Bytes become lists of numbers.
+///
+/// ```
+/// use enclave_sdk::{Serde, Setup, WorkflowError, testing::Double, trigger};
+///
+/// #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+/// struct Summary {
+///     symbol: String,
+///     price: f64,
+/// }
+///
+/// fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+///     setup.on(trigger::cron("0 * * * * *"), |_runtime, _event| {
+///         Ok(Serde(Summary { symbol: "ETH".to_owned(), price: 4321.5 }))
+///     });
+///     Ok(())
+/// }
+///
+/// let run = Double::new().trigger(init, 0, &trigger::Cron::default());
+/// let Serde(summary) = run.value::<Serde<Summary>>().unwrap();
+/// assert_eq!(summary, Summary { symbol: "ETH".to_owned(), price: 4321.5 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serde<T>(pub T);
+
+impl<T: Serialize> ToValue for Serde<T> {
+    fn to_value(self) -> Result<Value, WorkflowError> {
+        to_value(&self.0)
+    }
+}
+
+impl<T: DeserializeOwned> FromValue for Serde<T> {
+    fn from_value(value: Value) -> Result<Self, WorkflowError> {
+        from_value(value).map(Self)
+    }
 }
 
 /// Turns anything that serde can write into a value: structs become maps by field name.
@@ -114,6 +151,12 @@ impl<T: ToValue> ToValue for Option<T> {
     }
 }
 
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value) -> Result<Self, WorkflowError> {
+        value.kind.is_some().then(|| T::from_value(value)).transpose()
+    }
+}
+
 impl<T: ToValue> ToValue for Vec<T> {
     fn to_value(self) -> Result<Value, WorkflowError> {
         let fields = self.into_iter().map(ToValue::to_value).collect::<Result<_, _>>()?;
@@ -173,6 +216,8 @@ of_kind! {
     i64, Int64, "an integer";
     u64, Uint64, "an unsigned integer";
     f64, Float64, "a number";
+    Decimal, Decimal, "a decimal";
+    BigInt, BigInt, "a big integer";
 }
 
 /// Smaller integers, which all become the same kind.

@@ -12,7 +12,10 @@ use protocol::messages::{
     well_known::Any,
 };
 
-use crate::{Runtime, ToValue, Trigger, WorkflowError, session::Session, trigger::in_nitro};
+use crate::{
+    Enclave, Runtime, ToValue, Trigger, WorkflowError, enclave::EnclaveRuntime, log::Level,
+    restrictions, session::Session,
+};
 
 /// Where a workflow says what it reacts to. The order of the handlers is part of the workflow:
 /// events name them by it.
@@ -48,19 +51,44 @@ impl<'s> Setup<'s> {
         self.runtime
     }
 
+    /// Writes lines of this level and above from now on; before, those of every level.
+    pub fn log_from(&mut self, level: Level) {
+        self.runtime.log_from(level);
+    }
+
     /// Registers a handler: what it returns for an event is the result of the run.
     pub fn on<P: Message, V: ToValue>(
         &mut self,
         trigger: Trigger<P>,
         handler: impl Fn(&Runtime<'_>, P) -> Result<V, WorkflowError> + 'static,
     ) -> Registration<'_, P> {
-        let handler = self.handlers.push_mut(Handler {
-            subscription: trigger.subscription,
-            run: Box::new(move |runtime, payload| {
-                handler(runtime, messages::unpack(payload)?)?.to_value()
-            }),
-            prehook: None,
-        });
+        let run = move |runtime: &Runtime<'_>, payload: &Any| {
+            handler(runtime, messages::unpack(payload)?)?.to_value()
+        };
+        self.register(trigger.subscription, Box::new(run))
+    }
+
+    /// Registers a handler that runs inside an enclave, and only inside one that it accepts.
+    pub fn on_in<P: Message, V: ToValue>(
+        &mut self,
+        enclave: Enclave,
+        trigger: Trigger<P>,
+        handler: impl Fn(&EnclaveRuntime<'_>, P) -> Result<V, WorkflowError> + 'static,
+    ) -> Registration<'_, P> {
+        let mut subscription = trigger.subscription;
+        subscription.requirements = Some(enclave.into_message());
+        let run = move |runtime: &Runtime<'_>, payload: &Any| {
+            handler(&EnclaveRuntime::new(*runtime), messages::unpack(payload)?)?.to_value()
+        };
+        self.register(subscription, Box::new(run))
+    }
+
+    fn register<P>(
+        &mut self,
+        subscription: TriggerSubscription,
+        run: Answering<Value>,
+    ) -> Registration<'_, P> {
+        let handler = self.handlers.push_mut(Handler { subscription, run, prehook: None });
         Registration { handler, payload: PhantomData }
     }
 
@@ -83,21 +111,15 @@ impl<'s> Setup<'s> {
 }
 
 impl<P: Message> Registration<'_, P> {
-    /// The handler must run in an AWS Nitro enclave, in one of these regions; without any, in all.
-    pub fn in_nitro<R: Into<String>>(self, regions: impl IntoIterator<Item = R>) -> Self {
-        let regions = regions.into_iter().map(Into::into).collect();
-        self.handler.subscription.requirements = Some(in_nitro(regions));
-        self
-    }
-
     /// Decides before each run what it may call and read. It sees the event, but no configuration.
     pub fn prehook(
         self,
-        prehook: impl Fn(&Runtime<'_>, P) -> Result<Restrictions, WorkflowError> + 'static,
+        prehook: impl Fn(&Runtime<'_>, P) -> Result<restrictions::Restrictions, WorkflowError> + 'static,
     ) -> Self {
         self.handler.subscription.pre_hook = true;
-        self.handler.prehook =
-            Some(Box::new(move |runtime, payload| prehook(runtime, messages::unpack(payload)?)));
+        self.handler.prehook = Some(Box::new(move |runtime, payload| {
+            prehook(runtime, messages::unpack(payload)?).map(Into::into)
+        }));
         self
     }
 }

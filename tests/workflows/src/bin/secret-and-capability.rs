@@ -3,10 +3,9 @@
 //! The result says what happened, and never what the secret is.
 
 use enclave_sdk::{
-    Runtime, Setup, WorkflowError, http,
+    Enclave, EnclaveRuntime, Serde, Setup, WorkflowError, http,
     messages::devnet::price_feed::{CAPABILITY, LATEST, LatestRequest, LatestResponse},
     trigger,
-    value::to_value,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -53,15 +52,14 @@ fn main() {
 
 fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
     let config: Config = setup.runtime().config_json()?;
-    let schedule = config.schedule.clone();
-    let anywhere: [&str; 0] = [];
-    setup
-        .on(trigger::cron(schedule), move |runtime, _event| to_value(&summary(runtime, &config)?))
-        .in_nitro(anywhere);
+    let trigger = trigger::cron(config.schedule.clone());
+    setup.on_in(Enclave::nitro(), trigger, move |runtime, _event| {
+        summary(runtime, &config).map(Serde)
+    });
     Ok(())
 }
 
-fn summary(runtime: &Runtime<'_>, config: &Config) -> Result<Summary, WorkflowError> {
+fn summary(runtime: &EnclaveRuntime<'_>, config: &Config) -> Result<Summary, WorkflowError> {
     let symbol = config.symbol.clone();
     let price = runtime.call::<LatestResponse>(CAPABILITY, LATEST, &LatestRequest { symbol });
     let secret = runtime.secret(&config.secret)?;
