@@ -24,6 +24,10 @@ pub(crate) enum Exit {
     Internal = 6,
     /// A process of the devnet ended by itself.
     Child = 7,
+    /// A workflow does otherwise than its scenario says.
+    Differs = 8,
+    /// An enclave would not let the workflow in.
+    Refused = 9,
 }
 
 /// Why a command did not succeed.
@@ -60,7 +64,9 @@ Exit codes:
   4  another process cannot be reached, or it refused
   5  the workflow answered with an error, or did not come to an end
   6  the system failed, or this program
-  7  a process of the devnet ended by itself";
+  7  a process of the devnet ended by itself
+  8  the workflow does otherwise than its scenario says
+  9  an enclave would refuse the workflow";
 
     /// The number.
     pub(crate) const fn code(self) -> u8 {
@@ -112,6 +118,8 @@ mod tests {
             Exit::Workflow,
             Exit::Internal,
             Exit::Child,
+            Exit::Differs,
+            Exit::Refused,
         ];
         let lines: Vec<_> = Exit::HELP.lines().skip(1).collect();
         assert_eq!(lines.len(), all.len());

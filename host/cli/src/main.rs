@@ -6,6 +6,7 @@
 //! | [`role`] | one role in the foreground: bridge, gateway, relay, vault |
 //! | [`secret`] | secrets into the development vault |
 //! | [`run`], [`receipt`], [`verify`] | a workflow run, what it leaves behind, and the check of that |
+//! | [`simulate`], [`inspect`] | the inner loop of a workflow's author, without a network |
 //! | [`exit`] | how a command ends |
 
 mod devnet;
@@ -13,6 +14,7 @@ mod environment;
 mod exit;
 mod files;
 mod http;
+mod inspect;
 mod network;
 mod output;
 mod process;
@@ -20,6 +22,7 @@ mod receipt;
 mod role;
 mod run;
 mod secret;
+mod simulate;
 mod verify;
 
 use std::process::ExitCode;
@@ -30,9 +33,11 @@ use self::{
     devnet::Devnet,
     environment::Environment,
     exit::{Exit, Failure},
+    inspect::Inspect,
     role::{bridge::Bridge, gateway::Gateway, relay::Relay, vault::Vault},
     run::Run,
     secret::Secret,
+    simulate::Simulate,
     verify::Verify,
 };
 
@@ -49,9 +54,11 @@ enum Command {
     Bridge(Bridge),
     Devnet(Box<Devnet>),
     Gateway(Gateway),
+    Inspect(Inspect),
     Relay(Relay),
     Run(Box<Run>),
     Secret(Secret),
+    Simulate(Box<Simulate>),
     Vault(Vault),
     Verify(Verify),
 }
@@ -72,9 +79,11 @@ impl Command {
             Self::Bridge(bridge) => bridge.run(environment).await,
             Self::Devnet(devnet) => devnet.run().await,
             Self::Gateway(gateway) => gateway.run().await,
+            Self::Inspect(inspect) => inspect.run().await,
             Self::Relay(relay) => relay.run().await,
             Self::Run(run) => run.run().await,
             Self::Secret(secret) => secret.run().await,
+            Self::Simulate(simulate) => simulate.run().await,
             Self::Vault(vault) => vault.run().await,
             Self::Verify(verify) => verify.run(),
         }

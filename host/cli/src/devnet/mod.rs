@@ -20,6 +20,7 @@ use std::{
 use rand_core::OsRng;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::plan::PRICES;
 use self::{
     fault::{Faults, FaultyRelay},
     keys::Keys,

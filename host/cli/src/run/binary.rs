@@ -17,7 +17,10 @@ use crate::{
 
 /// The bytes that an enclave fetches: a brotli stream of a WebAssembly module.
 pub(crate) struct Binary {
-    compressed: Bytes,
+    /// The stream.
+    pub(crate) compressed: Bytes,
+    /// What the file holds, without base64: the module, or the same stream.
+    pub(crate) delivered: Bytes,
     /// The hash that the committee signs.
     pub(crate) sha256: [u8; 32],
 }
@@ -52,10 +55,16 @@ impl Binary {
     }
 
     fn new(contents: Vec<u8>) -> Result<Self, BinaryError> {
-        let compressed = match form(&contents) {
-            Form::Module => compress(&contents),
+        let (delivered, compressed) = match form(&contents) {
+            Form::Module => {
+                let compressed = compress(&contents).into();
+                (Bytes::from(contents), compressed)
+            }
             Form::Component => return Err(BinaryError::Component),
-            Form::Other => from_base64(&contents).unwrap_or(contents),
+            Form::Other => {
+                let stream = Bytes::from(from_base64(&contents).unwrap_or(contents));
+                (stream.clone(), stream)
+            }
         };
         match form(&beginning(&compressed)) {
             Form::Module => {}
@@ -66,7 +75,7 @@ impl Binary {
             return Err(BinaryError::TooLong);
         }
         let sha256 = Sha256::digest(&compressed).into();
-        Ok(Self { compressed: compressed.into(), sha256 })
+        Ok(Self { compressed, delivered, sha256 })
     }
 
     /// Puts the binary onto the server, unless it is there, and returns where the enclave fetches it.

@@ -7,9 +7,10 @@ use protocol::messages::{
     confidential_workflow::ConfidentialWorkflowResponse,
     sdk::{ExecutionResult, Outcome as Answer},
 };
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::value;
+use crate::exit::Exit;
 
 /// The answer of a workflow, decoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +40,15 @@ impl Outcome {
     /// [`OutcomeError`].
     pub(crate) fn decode(output: &[u8]) -> Result<Self, OutcomeError> {
         let response: ConfidentialWorkflowResponse = messages::decode(output)?;
-        let ExecutionResult { result } =
-            response.sdk_execution_result.ok_or(OutcomeError::Empty)?;
+        Self::of(response.sdk_execution_result.ok_or(OutcomeError::Empty)?)
+    }
+
+    /// Reads the result of a workflow.
+    ///
+    /// # Errors
+    ///
+    /// [`OutcomeError::Empty`].
+    pub(crate) fn of(ExecutionResult { result }: ExecutionResult) -> Result<Self, OutcomeError> {
         Ok(match result.ok_or(OutcomeError::Empty)? {
             Answer::Value(value) => Self::Result(value::json(&value)),
             Answer::Error(text) => Self::Error(text),
@@ -52,6 +60,26 @@ impl Outcome {
             // Asked for by a pre-hook only, and nothing here asks for one.
             Answer::Restrictions(_) => Self::Result(json!("restrictions")),
         })
+    }
+}
+
+impl Outcome {
+    /// How a command ends that printed this outcome.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Result(_) => Exit::Success,
+            Self::Error(_) => Exit::Workflow,
+        }
+    }
+
+    /// Its members of a JSON object: `result`, and `error` if it is one.
+    pub(crate) fn members(&self) -> Map<String, Json> {
+        let (result, error) = match self {
+            Self::Result(json) => (json.clone(), None),
+            Self::Error(text) => (Json::Null, Some(Json::from(text.as_str()))),
+        };
+        let result = ("result".to_owned(), result);
+        std::iter::once(result).chain(error.map(|text| ("error".to_owned(), text))).collect()
     }
 }
 

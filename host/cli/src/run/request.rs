@@ -76,6 +76,23 @@ pub(crate) struct Execution<'e> {
     pub(crate) ask: Ask,
 }
 
+impl Ask {
+    /// What the workflow is handed.
+    pub(crate) fn request(self, config: &[u8]) -> ExecuteRequest {
+        let phase = match self {
+            Self::Subscribe => Phase::Subscribe(Empty::default()),
+            Self::Fire { trigger, payload } => {
+                Phase::Trigger(Trigger { id: trigger, payload: Some(payload) })
+            }
+        };
+        ExecuteRequest {
+            config: config.to_vec(),
+            max_response_size: WORKFLOW_ANSWER_BYTES,
+            request: Some(phase),
+        }
+    }
+}
+
 impl Payload {
     /// Packs the payload as a trigger does.
     ///
@@ -105,33 +122,28 @@ impl Execution<'_> {
     /// The message that the committee signs, with an execution id that is new.
     pub(crate) fn message(self, rng: &mut impl CryptoRngCore) -> WorkflowExecution {
         let workflow_id = workflow_id(&self.owner, &self.binary_sha256, self.config);
-        let mut execution_id = [0; 32];
-        rng.fill_bytes(&mut execution_id);
-        let phase = match self.ask {
-            Ask::Subscribe => Phase::Subscribe(Empty::default()),
-            Ask::Fire { trigger, payload } => {
-                Phase::Trigger(Trigger { id: trigger, payload: Some(payload) })
-            }
-        };
         WorkflowExecution {
             workflow_id,
             binary_url: self.binary_url,
             binary_hash: self.binary_sha256.to_vec(),
             owner: self.owner.to_string(),
-            execution_id: hex::encode(execution_id),
-            sdk_execute_request: Some(ExecuteRequest {
-                config: self.config.to_vec(),
-                max_response_size: WORKFLOW_ANSWER_BYTES,
-                request: Some(phase),
-            }),
+            execution_id: execution_id(rng),
+            sdk_execute_request: Some(self.ask.request(self.config)),
             ..WorkflowExecution::default()
         }
     }
 }
 
+/// The id of an execution that is new.
+pub(crate) fn execution_id(rng: &mut impl CryptoRngCore) -> String {
+    let mut id = [0; 32];
+    rng.fill_bytes(&mut id);
+    hex::encode(id)
+}
+
 /// The id of a workflow: SHA-256 over a name of this rule, the owner's 20 bytes, the binary's hash and
 /// the configuration, in hexadecimal. A workflow registry has its own rule; a devnet has no registry.
-fn workflow_id(owner: &Owner, binary_sha256: &[u8; 32], config: &[u8]) -> String {
+pub(crate) fn workflow_id(owner: &Owner, binary_sha256: &[u8; 32], config: &[u8]) -> String {
     let hash = Sha256::new()
         .chain_update(b"enclavectl workflow id\n")
         .chain_update(owner.as_bytes())

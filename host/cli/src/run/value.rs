@@ -6,7 +6,7 @@
 //! | string, bool, list, map | the same |
 //! | int64, uint64, float64 | a number; `"NaN"`, `"Infinity"`, `"-Infinity"` for what JSON has no number for |
 //! | bytes | `{"base64": …}`, and with `"text"` if they are UTF-8 |
-//! | bigint | a decimal text; of more than 128 bits `"0x…"` |
+//! | bigint | a decimal text; `"0x…"` for more than four thousand digits |
 //! | decimal | coefficient and exponent: `"12345e-2"` |
 //! | time | RFC 3339 text; `{"seconds": …, "nanos": …}` outside the years 0 to 9999 |
 
@@ -16,7 +16,7 @@ use protocol::{
     base64,
     messages::{
         self, cron, http,
-        sdk::TriggerSubscription,
+        sdk::{Requirements, TeeItem, TeeType, TriggerSubscription},
         values::{BigInt, Decimal, Kind, Value},
         well_known::{Any, Timestamp},
     },
@@ -46,14 +46,33 @@ pub(crate) fn json(value: &Value) -> Json {
 
 /// The JSON of a subscription: the trigger that a workflow asks for at this index.
 pub(crate) fn subscription(index: usize, subscription: &TriggerSubscription) -> Json {
-    let TriggerSubscription { id, payload, method, requirements: _, pre_hook } = subscription;
+    let TriggerSubscription { id, payload, method, requirements, pre_hook } = subscription;
     json!({
         "trigger": index,
         "id": id,
         "method": method,
         "pre_hook": pre_hook,
+        "requirements": requirements.as_ref().map(requirements_json),
         "payload": payload.as_ref().map(trigger_config),
     })
+}
+
+/// The enclaves in which a handler may run: of any type in some regions, or of some types. No region
+/// is any region.
+fn requirements_json(requirements: &Requirements) -> Json {
+    let item = requirements.tee.as_ref().map(|tee| &tee.item);
+    let tee = item.map(|item| match item {
+        Some(TeeItem::AnyRegions(any)) => json!({ "regions": any.regions }),
+        Some(TeeItem::TypesAndRegions(typed)) => {
+            let types = typed.tee_type_and_regions.iter().map(|one| {
+                let name = if one.r#type() == TeeType::AwsNitro { "AWS_NITRO" } else { "unknown" };
+                json!({ "type": name, "regions": one.regions })
+            });
+            json!({ "types": types.collect::<Vec<_>>() })
+        }
+        None => json!("unknown"),
+    });
+    json!({ "tee": tee })
 }
 
 /// The configuration of a trigger: of the two that are known here, in words.
@@ -100,17 +119,10 @@ fn decimal_text(decimal: &Decimal) -> String {
 }
 
 fn big_text(number: &BigInt) -> String {
-    let first = number.abs_val.iter().position(|byte| *byte != 0);
-    let digits = first.and_then(|first| number.abs_val.get(first..)).unwrap_or_default();
-    let sign = if number.sign < 0 && !digits.is_empty() { "-" } else { "" };
-    let mut wide = [0; 16];
-    match wide.len().checked_sub(digits.len()).and_then(|start| wide.get_mut(start..)) {
-        Some(low) => {
-            low.copy_from_slice(digits);
-            format!("{sign}{}", u128::from_be_bytes(wide))
-        }
-        None => format!("{sign}0x{}", hex::encode(digits)),
-    }
+    number.to_text().unwrap_or_else(|_too_long| {
+        let sign = if number.is_negative() { "-" } else { "" };
+        format!("{sign}0x{}", hex::encode(&number.abs_val))
+    })
 }
 
 fn time_json(time: Timestamp) -> Json {
@@ -123,7 +135,10 @@ fn time_json(time: Timestamp) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use protocol::messages::values::{List, Map};
+    use protocol::messages::{
+        sdk::{Regions, TRIGGER, Tee, TeeTypeAndRegions, TeeTypesAndRegions},
+        values::{List, Map},
+    };
 
     use super::*;
 
@@ -161,7 +176,8 @@ mod tests {
         assert_eq!(of(Kind::BigInt(big(&[5], -1))), "-5");
         assert_eq!(of(Kind::BigInt(big(&[], -1))), "0");
         assert_eq!(of(Kind::BigInt(big(&[0xff; 16], 1))), u128::MAX.to_string());
-        assert_eq!(of(Kind::BigInt(big(&[1; 17], -1))), format!("-0x{}", "01".repeat(17)));
+        assert_eq!(of(Kind::BigInt(big(&[1, 0], -1))), "-256");
+        assert_eq!(of(Kind::BigInt(big(&[1; 2000], -1))), format!("-0x{}", "01".repeat(2000)));
         let decimal = Decimal { coefficient: Some(big(&[0x30, 0x39], 1)), exponent: -2 };
         assert_eq!(of(Kind::Decimal(decimal)), "12345e-2");
         assert_eq!(of(Kind::Decimal(Decimal::default())), "0e0");
@@ -185,14 +201,34 @@ mod tests {
         let subscribed = TriggerSubscription {
             id: "cron-trigger@1.0.0".to_owned(),
             payload: Some(messages::pack(&cron)),
-            method: "Trigger".to_owned(),
+            method: TRIGGER.to_owned(),
             ..TriggerSubscription::default()
         };
         let json = subscription(3, &subscribed);
         assert_eq!(json["trigger"], 3);
         assert_eq!(json["payload"]["schedule"], "0 * * * *");
+        assert_eq!(json["requirements"], Json::Null);
         let other = Any { type_url: "type.googleapis.com/x.Y".to_owned(), value: vec![0xff] };
         let json = subscription(0, &TriggerSubscription { payload: Some(other), ..subscribed });
         assert_eq!(json["payload"], json!({ "base64": "/w==", "type": "type.googleapis.com/x.Y" }));
+    }
+
+    #[test]
+    fn a_subscription_shows_the_enclaves_it_requires() {
+        let of = |item: Option<TeeItem>| {
+            let requirements = Some(Requirements { tee: Some(Tee { item }) });
+            let subscribed = TriggerSubscription { requirements, ..TriggerSubscription::default() };
+            subscription(0, &subscribed)["requirements"]["tee"].clone()
+        };
+        let regions = || vec!["us-west-2".to_owned()];
+        let any = TeeItem::AnyRegions(Regions { regions: regions() });
+        assert_eq!(of(Some(any)), json!({ "regions": ["us-west-2"] }));
+        let types = [TeeType::AwsNitro.into(), 9];
+        let typed = types.map(|r#type| TeeTypeAndRegions { r#type, regions: regions() });
+        let typed = TeeTypesAndRegions { tee_type_and_regions: typed.into() };
+        let shown = of(Some(TeeItem::TypesAndRegions(typed)));
+        assert_eq!(shown["types"][0], json!({ "type": "AWS_NITRO", "regions": ["us-west-2"] }));
+        assert_eq!(shown["types"][1]["type"], "unknown");
+        assert_eq!(of(None), "unknown");
     }
 }

@@ -88,15 +88,43 @@ impl Devnet {
     /// # Errors
     ///
     /// [`PricesError`].
-    pub fn with_prices(mut self, path: &Path) -> Result<Self, PricesError> {
+    pub fn with_prices(self, path: &Path) -> Result<Self, PricesError> {
         let file = File::open(path).map_err(PricesError::Read)?;
         let (mut text, limit) = (Vec::new(), LONGEST_FILE_BYTES);
         let read = file.take(limit.saturating_add(1)).read_to_end(&mut text);
         if read.map_err(PricesError::Read)? as u64 > limit {
             return Err(PricesError::TooLong { limit });
         }
-        self.prices = Some(serde_json::from_slice(&text)?);
+        self.with_prices_of(&text)
+    }
+
+    /// With the prices of a text in the file's form.
+    ///
+    /// # Errors
+    ///
+    /// [`PricesError::Form`].
+    pub fn with_prices_of(mut self, text: &[u8]) -> Result<Self, PricesError> {
+        self.prices = Some(serde_json::from_slice(text)?);
         Ok(self)
+    }
+
+    /// Whether there is a capability with this id.
+    #[must_use]
+    pub fn serves(&self, id: &str) -> bool {
+        match id {
+            price_feed::CAPABILITY => self.prices.is_some(),
+            echo::CAPABILITY => self.has_echo,
+            _ => false,
+        }
+    }
+
+    /// Answers a call, as on every relay node of a devnet.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] in the words that the workflow will read.
+    pub fn answer_to(&self, request: &CapabilityRequest) -> Result<Any, Failure> {
+        self.answer(request).map_err(|error| Failure::new(error.to_string()))
     }
 
     fn answer(&self, request: &CapabilityRequest) -> Result<Any, DevnetError> {
@@ -117,8 +145,7 @@ impl Devnet {
 
 impl Capabilities for Devnet {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Vec<u8>, Failure>> {
-        let answer = self.answer(&call.request);
-        let answer = answer.map_err(|error| Failure::new(error.to_string())).map(|payload| {
+        let answer = self.answer_to(&call.request).map(|payload| {
             let response = Some(CapabilityOutcome::Payload(payload));
             messages::encode(&CapabilityResponse { response })
         });

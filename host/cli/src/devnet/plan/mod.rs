@@ -197,7 +197,7 @@ impl Spec {
 const PRICES_FILE: &str = "prices.json";
 
 /// What the price feed answers; the same on every machine and every day.
-const PRICES: &str = r#"{
+pub(crate) const PRICES: &str = r#"{
   "BTC-USD": { "price": "97123.45", "timestamp_ms": 1767225600000 },
   "ETH-USD": { "price": "3456.78", "timestamp_ms": 1767225600000 },
   "LINK-USD": { "price": "21.09", "timestamp_ms": 1767225600000 }
