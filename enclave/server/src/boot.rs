@@ -18,10 +18,12 @@ use crate::{
     budget::Budget,
     config::ConfigStore,
     egress::{Egress, EgressPolicy, TlsSetupError},
+    gateway::GatewayClient,
     keychain::Keychain,
     ledger::{Ledger, LedgerLimits},
     machine,
     notary::Notary,
+    remote::Remote,
     serve::{Bodies, Core, router},
     workflow::Workflows,
 };
@@ -33,6 +35,17 @@ pub struct Config {
     expiration: Duration,
     allow_reconfig: bool,
     gateway_timeout: Duration,
+    limits: LimitSet,
+}
+
+/// Which limits the runs of workflows have (W-18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LimitSet {
+    /// Those of the reference's enclave, which are its host library's defaults.
+    #[default]
+    Reference,
+    /// Those that the settings of a workflow DON grant by default.
+    Don,
 }
 
 /// Why the enclave cannot behave so.
@@ -76,7 +89,14 @@ impl Config {
         if expiration < rotation {
             return Err(ConfigError::ExpirationBelowRotation);
         }
-        Ok(Self { rotation, expiration, allow_reconfig, gateway_timeout })
+        let limits = LimitSet::default();
+        Ok(Self { rotation, expiration, allow_reconfig, gateway_timeout, limits })
+    }
+
+    /// The same with these limits for runs.
+    #[must_use]
+    pub fn with_limits(self, limits: LimitSet) -> Self {
+        Self { limits, ..self }
     }
 }
 
@@ -87,6 +107,7 @@ impl Default for Config {
             expiration: limits::KEY_EXPIRY,
             allow_reconfig: false,
             gateway_timeout: limits::GATEWAY_ATTEMPT_TIMEOUT,
+            limits: LimitSet::default(),
         }
     }
 }
@@ -137,8 +158,13 @@ pub async fn run(mut setup: Setup, shutdown: CancellationToken) -> Result<(), Ru
     let egress = Arc::new(Egress::new(Arc::clone(&setup.bridge), setup.egress.clone())?);
     let clock = Arc::clone(&setup.clock);
     let budget = Budget::new(memory.runs);
-    let timeout = setup.config.gateway_timeout;
-    let workflows = Workflows::new(&budget, egress, notary.clone(), clock, timeout)?;
+    let Config { gateway_timeout, limits, .. } = setup.config;
+    let remote = Remote {
+        gateway: GatewayClient::new(Arc::clone(&egress)),
+        notary: notary.clone(),
+        attempt_timeout: gateway_timeout,
+    };
+    let workflows = Workflows::new(&budget, egress, remote, clock, limits)?;
     start(setup, Arc::new(workflows), notary, budget, memory, shutdown).await
 }
 

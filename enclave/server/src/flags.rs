@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::time::GoDuration;
 
-use crate::{Config, ConfigError};
+use crate::{Config, ConfigError, LimitSet};
 
 /// Flags of an enclave. In an image they are measured: whoever changes one changes PCR2.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,6 +25,9 @@ pub struct Flags {
     /// The time for one attempt at a gateway, unless the settings name one.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = span)]
     gateway_timeout: Duration,
+    /// What a run may use at most.
+    #[arg(long, value_name = "SET", value_enum, default_value_t)]
+    limits: LimitSet,
     /// What is logged to standard error, as in info or enclave_server=debug.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -37,12 +40,13 @@ impl Flags {
     ///
     /// [`ConfigError`].
     pub fn config(&self) -> Result<Config, ConfigError> {
-        Config::new(
+        let config = Config::new(
             self.keypair_rotation,
             self.keypair_expiration,
             self.allow_reconfig,
             self.gateway_timeout,
-        )
+        )?;
+        Ok(config.with_limits(self.limits))
     }
 }
 
@@ -86,6 +90,17 @@ mod tests {
         flags.config().unwrap();
         let flags = parse(&["--keypair-rotation", "25h"]).unwrap();
         assert_eq!(flags.config(), Err(ConfigError::ExpirationBelowRotation));
+    }
+
+    #[test]
+    fn w_18_limits_are_those_of_the_reference_or_of_a_don() {
+        let set = |name| parse(&["--limits", name]).map(|flags| flags.config());
+        assert_eq!(set("reference").unwrap(), Ok(Config::default()));
+        assert_eq!(set("don").unwrap(), Ok(Config::default().with_limits(LimitSet::Don)));
+        for name in ["", "DON", "none"] {
+            let error = set(name).unwrap_err();
+            assert!(error.contains("reference, don"), "{error}");
+        }
     }
 
     #[test]

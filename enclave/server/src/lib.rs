@@ -78,7 +78,7 @@ mod serve;
 mod settings;
 mod workflow;
 
-pub use boot::{Config, ConfigError, RunError, Setup, run, run_app};
+pub use boot::{Config, ConfigError, LimitSet, RunError, Setup, run, run_app};
 pub use budget::Claim;
 pub use config::{Decision, Tally, Votes};
 pub use egress::{Destination, EgressPolicy, UrlError};

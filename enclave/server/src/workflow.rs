@@ -29,14 +29,13 @@ use crate::{
     admit::room_completed,
     app::{App, AppError, Program, RunContext, SettingsProblem, SettingsRefused},
     binary::{Binaries, LoadError, Loaded},
+    boot::LimitSet,
     budget::{Budget, Claim},
     capabilities::Local,
     dispatch::Dispatch,
     egress::Egress,
     events::{Events, With},
     execution::{Execution, ExecutionError},
-    gateway::GatewayClient,
-    notary::Notary,
     remote::{Relay, Remote},
     settings::{Active, InjectError, SettingsStore},
 };
@@ -55,6 +54,7 @@ struct Tools {
     egress: Arc<Egress>,
     remote: Arc<Remote>,
     clock: Arc<dyn Clock>,
+    limits: LimitSet,
 }
 
 impl std::fmt::Debug for Tools {
@@ -106,17 +106,15 @@ impl Workflows {
     pub(crate) fn new(
         budget: &Budget,
         egress: Arc<Egress>,
-        notary: Notary,
+        remote: Remote,
         clock: Arc<dyn Clock>,
-        attempt_timeout: Duration,
+        limits: LimitSet,
     ) -> Result<Self, EngineError> {
         let instances = budget.fits(RUN_BYTES).min(MOST_INSTANCES);
         let instances = u32::try_from(instances).unwrap_or(1);
         let engine = Engine::new(Capacity { instances, ..Capacity::default() })?;
-        let gateway = GatewayClient::new(Arc::clone(&egress));
-        let remote = Arc::new(Remote { gateway, notary, attempt_timeout });
         let binaries = Binaries::new(engine.clone(), Arc::clone(&egress));
-        let tools = Arc::new(Tools { engine, egress, remote, clock });
+        let tools = Arc::new(Tools { engine, egress, remote: Arc::new(remote), clock, limits });
         Ok(Self { tools, settings: SettingsStore::default(), binaries })
     }
 
@@ -196,7 +194,7 @@ impl Prepared {
         let message = &execution.message;
         let started = With::default().text("workflow_id", message.workflow_id.as_str());
         events.add("workflow_execute_started", started);
-        let limits = limits_of(&settings);
+        let limits = limits_of(tools.limits, &settings);
         let relay = Relay {
             remote: Arc::clone(&tools.remote),
             settings,
@@ -267,15 +265,23 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
     Some(response)
 }
 
-fn limits_of(settings: &Active) -> Limits {
+fn limits_of(set: LimitSet, settings: &Active) -> Limits {
     let timeout = settings.settings.execution_timeout.unwrap_or(limits::EXECUTION_TIMEOUT);
-    run_limits(timeout)
+    run_limits(set, timeout)
 }
 
-/// What one run may use in an enclave that gives it this time.
+/// What one run may use in an enclave of these limits whose settings give it this time. A DON's own
+/// time is never exceeded.
 #[must_use]
-pub fn run_limits(timeout: Duration) -> Limits {
-    Limits { timeout, held_bytes: HELD_BYTES, ..Limits::default() }
+pub fn run_limits(set: LimitSet, timeout: Duration) -> Limits {
+    let limits = match set {
+        LimitSet::Reference => Limits { timeout, ..Limits::default() },
+        LimitSet::Don => {
+            let don = Limits::don();
+            Limits { timeout: don.timeout.min(timeout), ..don }
+        }
+    };
+    Limits { held_bytes: HELD_BYTES, ..limits }
 }
 
 /// What a run may take beside the enclave's own memory: the guest's pages, its calls in flight and
@@ -298,6 +304,14 @@ const APP_ID_CHARS: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn w_18_the_shorter_of_a_dons_time_and_the_settings_counts() {
+        let timeout =
+            |set, seconds| run_limits(set, Duration::from_secs(seconds)).timeout.as_secs();
+        assert_eq!((timeout(LimitSet::Don, 3_600), timeout(LimitSet::Don, 7)), (300, 7));
+        assert_eq!(timeout(LimitSet::Reference, 3_600), 3_600);
+    }
 
     #[test]
     fn a_result_is_wrapped_with_what_is_unknown_in_it() {

@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "every test file uses a part of it")]
 mod world;
 
+use enclave_server::{Config, LimitSet};
 use http::Method;
 use protocol::{
     compute::ComputeRequest,
@@ -25,7 +26,7 @@ use protocol::{
     },
     relay::SecretsRequestParams,
 };
-use world::{Reply, World, built, guest, relays::Fault};
+use world::{Reply, Special, World, built, guest, relays::Fault};
 
 const SECRET: &str = "hunter2-is-the-secret";
 
@@ -263,6 +264,23 @@ async fn misbehaving_runs_end_as_errors_and_leave_the_enclave_serving() {
     }
     let config = r#"{"mode":"none"}"#;
     assert_eq!(world.execute(&world.publish(&binary, config, "ok")).await.status, 200);
+}
+
+#[tokio::test]
+async fn w_18_what_a_don_would_not_grant_is_refused_where_its_limits_are_chosen() {
+    for (limits, status) in [(LimitSet::Reference, 200), (LimitSet::Don, 500)] {
+        let config = Config::default().with_limits(limits);
+        let world = World::special(Special { config, ..Special::default() }).await;
+        world.configure().await;
+        world.settings("").await;
+        let small = world.publish(&guest::answering(90_000), "", "small");
+        assert_eq!(world.execute(&small).await.status, 200, "{limits:?}");
+        let large = world.publish(&guest::answering(110_000), "", "large");
+        let reply = world.execute(&large).await;
+        assert_eq!(reply.status, status, "{limits:?}: {}", reply.text());
+        let says = reply.text().contains("exceeds the limit of 100000 bytes");
+        assert_eq!(says, limits == LimitSet::Don);
+    }
 }
 
 // What a guest asks for, with guests that answer what they hear.

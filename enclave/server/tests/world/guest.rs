@@ -3,10 +3,10 @@
 use protocol::messages::{
     self,
     sdk::{
-        AwaitCapabilitiesResponse, AwaitSecretsResponse, CapabilityRequest, GetSecretsRequest,
-        Outcome, SecretResponse,
+        AwaitCapabilitiesResponse, AwaitSecretsResponse, CapabilityRequest, ExecutionResult,
+        GetSecretsRequest, Outcome, SecretResponse,
     },
-    values::Kind,
+    values::{Kind, Value},
     well_known::Any,
 };
 
@@ -27,6 +27,28 @@ pub(crate) fn wat(body: &str) -> Vec<u8> {
 
 /// Answers `hi`.
 pub(crate) const SAY_HI: &str = "(drop (call $send (i32.const 64) (i32.const 6)))";
+
+/// A guest that answers a string of so many bytes.
+pub(crate) fn answering(bytes: usize) -> Vec<u8> {
+    let value = Value { kind: Some(Kind::String("x".repeat(bytes))) };
+    let result = ExecutionResult { result: Some(Outcome::Value(value)) };
+    let result = messages::encode(&result);
+    let (data, length) = (escaped(&result), result.len());
+    let module = format!(
+        r#"(module
+          (import "env" "version_v2" (func))
+          (import "env" "send_response" (func $send (param i32 i32) (result i32)))
+          (memory (export "memory") 8)
+          (data (i32.const 64) "{data}")
+          (func (export "_start")
+            (drop (call $send (i32.const 64) (i32.const {length})))))"#
+    );
+    wat::parse_str(module).unwrap()
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
 
 /// A guest that makes one call and answers what it hears.
 pub(crate) fn calling(id: &str, method: &str, payload: Option<Any>) -> Vec<u8> {
@@ -74,7 +96,7 @@ fn bytes(reply: &Reply) -> Vec<u8> {
 /// Starts a call, awaits it, and answers a value of the bytes it heard. Lengths are written as four
 /// bytes each, which every decoder reads.
 fn hearing(start: &str, params: &str, more: &str, wait: &str, request: &[u8]) -> Vec<u8> {
-    let data: String = request.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let data = escaped(request);
     let length = request.len();
     let put = |at: i32, value: &str| -> String {
         let byte = |index: i32, more: i32| {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use enclave_server::{LimitSet, run_limits};
 use enclave_workflow::{
     BinaryLimits, Capacity, EnclaveTee, Ended, Engine, Facts, LocalRunner, Module, Outcome, Place,
     Request, RouteError, Router, Runner as _,
@@ -87,7 +88,7 @@ impl Workflow {
     ) -> Result<Self, Failure> {
         let owner =
             parse_owner(DEFAULT_OWNER).map_err(|text| Failure::new(Exit::Internal, text))?;
-        let limits = enclave_server::run_limits(timeout);
+        let limits = run_limits(LimitSet::Reference, timeout);
         let runner = LocalRunner { engine, module: Arc::new(module), limits };
         let tee = EnclaveTee { tee_type: TeeType::AwsNitro.into() };
         let main = Place { runner: Box::new(runner.clone()), tee: Some(Box::new(tee)) };
