@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::App,
     budget::{Budget, BudgetError, Permit},
+    callers::Callers,
     events::With,
     keychain::{FindKeyError, KeyPair, Keychain},
     ledger::{Ledger, ReserveError, Slot},
@@ -76,7 +77,7 @@ pub(crate) enum AdmitError {
 }
 
 impl Gate {
-    /// Lets a request in.
+    /// Lets a request in, for which these callers wait.
     ///
     /// # Errors
     ///
@@ -85,11 +86,12 @@ impl Gate {
         &self,
         quorate: Quorate,
         app: &dyn App,
+        callers: &Callers,
         now: SystemTime,
     ) -> Result<Admitted, AdmitError> {
         let start = Instant::now();
         let events = &quorate.events;
-        let slot = self.ledger.reserve(quorate.batch.get().hash(), now)?;
+        let slot = self.ledger.reserve(quorate.batch.get().hash(), callers, now)?;
         let request = quorate.batch.get().request();
         let id = With::default().text("request_id", request.request_id.to_string());
         events.add("request_id", id);

@@ -12,6 +12,7 @@ use protocol::{
     config::Config,
     quorum::{Agreed, Batch},
 };
+use tokio_util::sync::CancellationToken;
 use transport::BoxFuture;
 
 use crate::{budget::Claim, events::Events, keychain::KeyPair, ledger::Effects};
@@ -65,6 +66,8 @@ pub struct RunContext {
     pub events: Events,
     /// Where the run marks that it is about to change something outside.
     pub effects: Effects,
+    /// Cancelled once nobody waits for the outcome; the run then ends with an error, as at its deadline.
+    pub abandoned: CancellationToken,
 }
 
 /// Why an application did not answer.

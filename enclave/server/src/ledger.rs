@@ -23,6 +23,8 @@ use std::{
 use bytes::Bytes;
 use protocol::ids::RequestHash;
 
+use crate::callers::Callers;
+
 /// The record of all requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -90,34 +92,48 @@ impl Ledger {
         Self { book: Arc::new(Mutex::new(book)) }
     }
 
-    /// Takes the one slot for `hash`.
+    /// Takes the one slot for `hash`, whose outcome these callers wait for.
     ///
     /// # Errors
     ///
-    /// [`ReserveError`]; the entry is left as it is.
-    pub(crate) fn reserve(&self, hash: RequestHash, now: SystemTime) -> Result<Slot, ReserveError> {
+    /// [`ReserveError`]; the entry is left as it is, and the callers of a request in flight are one
+    /// more for a moment.
+    pub(crate) fn reserve(
+        &self,
+        hash: RequestHash,
+        callers: &Callers,
+        now: SystemTime,
+    ) -> Result<Slot, ReserveError> {
         let mut book = self.book();
         book.forget(now);
         match book.entries.get(&hash) {
-            Some(State::InFlight) => return Err(ReserveError::InFlight),
+            Some(State::InFlight(callers)) => {
+                callers.ask();
+                return Err(ReserveError::InFlight);
+            }
             Some(State::Done(_)) => return Err(ReserveError::Executed),
             None => {}
         }
         if book.entries.len() >= book.limits.entries {
             return Err(ReserveError::Full);
         }
-        book.entries.insert(hash, State::InFlight);
+        book.entries.insert(hash, State::InFlight(callers.clone()));
         let slot = Slot { ledger: self.clone(), hash, effects: Effects::default(), closed: false };
         Ok(slot)
     }
 
-    /// The outcome of a finished request, while it is kept.
+    /// The outcome of a finished request, while it is kept. Who asks for one that is in flight is one
+    /// more of its callers for a moment.
     pub(crate) fn outcome(&self, hash: &RequestHash, now: SystemTime) -> Option<Outcome> {
         let mut book = self.book();
         book.forget(now);
         match book.entries.get(hash) {
             Some(State::Done(outcome)) => outcome.clone(),
-            Some(State::InFlight) | None => None,
+            Some(State::InFlight(callers)) => {
+                callers.ask();
+                None
+            }
+            None => None,
         }
     }
 
@@ -189,7 +205,7 @@ struct Book {
 
 #[derive(Debug)]
 enum State {
-    InFlight,
+    InFlight(Callers),
     Done(Option<Outcome>),
 }
 
@@ -256,13 +272,13 @@ mod tests {
     }
 
     fn refusal(ledger: &Ledger, byte: u8) -> ReserveError {
-        ledger.reserve(hash(byte), START).unwrap_err()
+        ledger.reserve(hash(byte), &Callers::new(), START).unwrap_err()
     }
 
     #[test]
     fn w06_two_equal_requests_get_one_slot() {
         let ledger = ledger();
-        let slot = ledger.reserve(hash(1), START).unwrap();
+        let slot = ledger.reserve(hash(1), &Callers::new(), START).unwrap();
         assert_eq!(refusal(&ledger, 1), ReserveError::InFlight);
         slot.close(outcome("done"), START);
         assert_eq!(refusal(&ledger, 1), ReserveError::Executed);
@@ -273,8 +289,9 @@ mod tests {
     fn w06_of_many_threads_one_wins() {
         let ledger = ledger();
         let slots: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| ledger.reserve(hash(1), START).ok())).collect();
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| ledger.reserve(hash(1), &Callers::new(), START).ok()))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(slots.iter().flatten().count(), 1);
@@ -283,16 +300,16 @@ mod tests {
     #[test]
     fn a_failure_before_any_effect_may_be_retried() {
         let ledger = ledger();
-        drop(ledger.reserve(hash(1), START).unwrap());
-        ledger.reserve(hash(1), START).unwrap().fail(outcome("no"), START);
-        ledger.reserve(hash(1), START).unwrap();
+        drop(ledger.reserve(hash(1), &Callers::new(), START).unwrap());
+        ledger.reserve(hash(1), &Callers::new(), START).unwrap().fail(outcome("no"), START);
+        ledger.reserve(hash(1), &Callers::new(), START).unwrap();
         assert_eq!(ledger.outcome(&hash(1), START), None);
     }
 
     #[test]
     fn w07_a_failure_after_an_effect_is_final() {
         let ledger = ledger();
-        let slot = ledger.reserve(hash(1), START).unwrap();
+        let slot = ledger.reserve(hash(1), &Callers::new(), START).unwrap();
         slot.effects().clone().mark();
         slot.fail(outcome("no"), START);
         assert_eq!(refusal(&ledger, 1), ReserveError::Executed);
@@ -302,7 +319,7 @@ mod tests {
     #[test]
     fn w07_a_panic_after_an_effect_is_final() {
         let ledger = ledger();
-        let slot = ledger.reserve(hash(1), START).unwrap();
+        let slot = ledger.reserve(hash(1), &Callers::new(), START).unwrap();
         slot.effects().mark();
         drop(slot);
         assert_eq!(refusal(&ledger, 1), ReserveError::Executed);
@@ -312,22 +329,22 @@ mod tests {
     #[test]
     fn w58_an_entry_lives_as_long_as_it_was_told() {
         let ledger = ledger();
-        ledger.reserve(hash(1), START).unwrap().close(outcome("a"), START);
+        ledger.reserve(hash(1), &Callers::new(), START).unwrap().close(outcome("a"), START);
         assert_eq!(
-            ledger.reserve(hash(1), START + LIFE).unwrap_err(),
+            ledger.reserve(hash(1), &Callers::new(), START + LIFE).unwrap_err(),
             ReserveError::Executed,
             "the end of its life belongs to it"
         );
-        ledger.reserve(hash(1), START + LIFE + Duration::from_nanos(1)).unwrap();
+        ledger.reserve(hash(1), &Callers::new(), START + LIFE + Duration::from_nanos(1)).unwrap();
     }
 
     #[test]
     fn a_clock_that_is_set_back_forgets_nothing_earlier() {
         let ledger = ledger();
         assert_eq!(ledger.outcome(&hash(9), START + LIFE), None);
-        ledger.reserve(hash(1), START).unwrap().close(outcome("a"), START);
+        ledger.reserve(hash(1), &Callers::new(), START).unwrap().close(outcome("a"), START);
         assert_eq!(
-            ledger.reserve(hash(1), START + LIFE * 2).unwrap_err(),
+            ledger.reserve(hash(1), &Callers::new(), START + LIFE * 2).unwrap_err(),
             ReserveError::Executed,
             "it was closed at the latest time seen, not at an earlier one"
         );
@@ -337,7 +354,7 @@ mod tests {
     fn a_full_ledger_takes_nothing_rather_than_forget() {
         let ledger = ledger();
         for byte in 1..=3 {
-            ledger.reserve(hash(byte), START).unwrap().close(outcome("a"), START);
+            ledger.reserve(hash(byte), &Callers::new(), START).unwrap().close(outcome("a"), START);
         }
         assert_eq!(refusal(&ledger, 4), ReserveError::Full);
         assert_eq!(refusal(&ledger, 1), ReserveError::Executed);
@@ -347,7 +364,7 @@ mod tests {
     fn the_oldest_outcomes_are_given_up_first_and_their_entries_stay() {
         let ledger = ledger();
         for (byte, body) in [(1, "four"), (2, "fours"), (3, "six...")] {
-            ledger.reserve(hash(byte), START).unwrap().close(outcome(body), START);
+            ledger.reserve(hash(byte), &Callers::new(), START).unwrap().close(outcome(body), START);
         }
         assert_eq!(ledger.outcome(&hash(1), START), None);
         assert_eq!(ledger.outcome(&hash(2), START), None);
@@ -358,8 +375,11 @@ mod tests {
     #[test]
     fn an_outcome_larger_than_all_room_is_not_kept() {
         let ledger = ledger();
-        ledger.reserve(hash(1), START).unwrap().close(outcome("a"), START);
-        ledger.reserve(hash(2), START).unwrap().close(outcome("eleven bytes"), START);
+        ledger.reserve(hash(1), &Callers::new(), START).unwrap().close(outcome("a"), START);
+        ledger
+            .reserve(hash(2), &Callers::new(), START)
+            .unwrap()
+            .close(outcome("eleven bytes"), START);
         assert_eq!(ledger.outcome(&hash(2), START), None);
         assert_eq!(ledger.outcome(&hash(1), START), Some(outcome("a")));
     }
@@ -367,9 +387,15 @@ mod tests {
     #[test]
     fn forgotten_entries_leave_no_bytes_behind() {
         let ledger = ledger();
-        ledger.reserve(hash(1), START).unwrap().close(outcome("ten bytes!"), START);
+        ledger
+            .reserve(hash(1), &Callers::new(), START)
+            .unwrap()
+            .close(outcome("ten bytes!"), START);
         let later = START + LIFE * 2;
-        ledger.reserve(hash(2), later).unwrap().close(outcome("ten bytes?"), later);
+        ledger
+            .reserve(hash(2), &Callers::new(), later)
+            .unwrap()
+            .close(outcome("ten bytes?"), later);
         assert_eq!(ledger.outcome(&hash(2), later), Some(outcome("ten bytes?")));
         assert_eq!(ledger.book().outcome_bytes, 10);
         assert_eq!(ledger.book().outcomes.len(), 1);

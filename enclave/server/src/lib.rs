@@ -53,6 +53,7 @@ pub mod app;
 mod binary;
 mod boot;
 mod budget;
+mod callers;
 pub mod capabilities;
 mod config;
 mod consensus;

@@ -37,6 +37,9 @@ pub(crate) struct Reject {
 /// Why a request was not executed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
+    /// Nobody waits for it any more.
+    #[error("every caller has left")]
+    Abandoned,
     /// It is not let in.
     #[error(transparent)]
     Admit(#[from] AdmitError),
@@ -86,6 +89,9 @@ impl From<&RequestError> for Reject {
     fn from(error: &RequestError) -> Self {
         let bad = |code| Self::new(StatusCode::BAD_REQUEST, error.to_string(), code);
         match error {
+            RequestError::Abandoned => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, error.to_string(), "abandoned").retryable()
+            }
             RequestError::Admit(error) => error.into(),
             RequestError::App(error) => error.into(),
             RequestError::Attest(error) => error.into(),

@@ -11,6 +11,7 @@ use std::{
 
 use crypto::secret::Secret;
 use protocol::compute::SignedComputeRequest;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admit::{Admitted, room_completed},
@@ -116,12 +117,15 @@ impl Loaded {
 }
 
 impl Ready {
-    /// Room 9: runs the program.
+    /// Room 9: runs the program, which has to end itself when `abandoned` is cancelled.
     ///
     /// # Errors
     ///
     /// [`FailedRun`]; whether it had an effect, the slot knows.
-    pub(crate) async fn run(self) -> Result<Finished, Box<FailedRun>> {
+    pub(crate) async fn run(
+        self,
+        abandoned: CancellationToken,
+    ) -> Result<Finished, Box<FailedRun>> {
         let Self { quorate, slot, key, permit, program, secrets } = self;
         let start = Instant::now();
         tracing::debug!(request = %quorate.batch.get().hash(), "request running");
@@ -135,6 +139,7 @@ impl Ready {
                     secrets,
                     events: quorate.events.clone(),
                     effects: slot.effects().clone(),
+                    abandoned,
                 };
                 let ran = program.run(context).await;
                 room_completed(&quorate.events, "run", start.elapsed());

@@ -22,7 +22,6 @@ use protocol::{
     proto,
     relay::Caller,
 };
-use tokio_util::sync::CancellationToken;
 use transport::BoxFuture;
 
 use crate::{
@@ -188,7 +187,7 @@ impl Program for Prepared {
 impl Prepared {
     async fn execute(self, context: RunContext) -> Result<Vec<u8>, WorkflowError> {
         let Self { tools, settings, execution, module } = self;
-        let RunContext { batch, config, key, secrets, events, effects } = context;
+        let RunContext { batch, config, key, secrets, events, effects, abandoned } = context;
         // A workflow fetches its secrets itself; those that came with the request are not for it.
         drop(secrets);
         let message = &execution.message;
@@ -219,9 +218,7 @@ impl Prepared {
             None => services,
         };
         let request = Request::new(execution.execute, message.workflow_id.as_str());
-        // Nobody cancels a run whose outcome others may wait for; its limits end it.
-        let cancel = CancellationToken::new();
-        let ended = tools.engine.run(&module, request, services, &limits, &cancel).await;
+        let ended = tools.engine.run(&module, request, services, &limits, &abandoned).await;
         response(&ended.result?.encoded).ok_or(WorkflowError::Response)
     }
 }

@@ -6,9 +6,12 @@
 #[expect(dead_code, reason = "every test file uses a part of it")]
 mod world;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use enclave_server::{
@@ -16,7 +19,7 @@ use enclave_server::{
     app::{App, AppError, Program, RunContext},
 };
 use http::Method;
-use protocol::{compute::ComputeRequest, ids::Owner, json};
+use protocol::{compute::ComputeRequest, ids::Owner, json, limits::ABANDONED_RUN_GRACE};
 use tokio::sync::Semaphore;
 use transport::{
     BoxFuture, Dial as _,
@@ -61,7 +64,12 @@ impl Program for Run {
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
         Box::pin(async move {
             self.runs.fetch_add(1, Ordering::AcqRel);
-            let _passed = self.gate.acquire().await.unwrap();
+            tokio::select! {
+                passed = self.gate.acquire() => drop(passed.unwrap()),
+                () = context.abandoned.cancelled() => {
+                    return Err(AppError::new(&Abandoned, 504, "abandoned"));
+                }
+            }
             match self.data.as_slice() {
                 b"panic" => panic!("told to"),
                 b"panic after an effect" => {
@@ -73,6 +81,10 @@ impl Program for Run {
         })
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("nobody waits")]
+struct Abandoned;
 
 struct Scene {
     world: World,
@@ -183,17 +195,15 @@ async fn join_all<T, F: Future<Output = T>>(futures: impl IntoIterator<Item = F>
     running.into_iter().filter_map(|(_future, done)| done).collect()
 }
 
-#[tokio::test]
-async fn a_caller_that_leaves_does_not_end_its_request() {
-    let scene = scene(1, 0).await;
-    let request = scene.request(1, "done").await;
-    let batch = scene.world.committee.sign(&request, &[0, 1]);
+/// Sends a request and leaves once it runs.
+async fn send_and_leave(world: &World, request: &ComputeRequest, runs: impl Future<Output = ()>) {
+    let batch = world.committee.sign(request, &[0, 1]);
     let limits = ClientLimits {
         head_bytes: 8192,
         body_bytes: 1024 * 1024,
-        timeout: std::time::Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
     };
-    let stream = scene.world.server.dial().await.unwrap();
+    let stream = world.server.dial().await.unwrap();
     let mut connection = Connection::open(stream, &limits).await.unwrap();
     let sent = http::Request::builder()
         .method(Method::POST)
@@ -202,23 +212,127 @@ async fn a_caller_that_leaves_does_not_end_its_request() {
         .body(json::to_vec(&batch).into())
         .unwrap();
     tokio::select! {
-        _reply = connection.send(sent, &limits) => panic!("the gate is closed"),
-        () = scene.until_running(1) => {}
+        _reply = connection.send(sent, &limits) => panic!("it was answered"),
+        () = runs => {}
     }
-    drop(connection);
-    scene.gate.add_permits(1);
-    let path = format!("/results/{}", request.hash());
-    let stored = loop {
-        let reply = scene.world.ask(Method::GET, &path, "").await;
-        if reply.status == 200 {
-            break reply;
+}
+
+/// Asks for an outcome until it is there.
+async fn stored(world: &World, request: &ComputeRequest) -> world::Reply {
+    loop {
+        let reply = ask(world, request).await;
+        if reply.status != 404 {
+            return reply;
         }
         tokio::task::yield_now().await;
-    };
-    assert_eq!(stored.answer().output.as_slice(), b"done");
-    let again = scene.send(&request).await;
-    assert_eq!(again.status, 409);
+    }
+}
+
+async fn ask(world: &World, request: &ComputeRequest) -> world::Reply {
+    world.ask(Method::GET, &format!("/results/{}", request.hash()), "").await
+}
+
+/// Lets time pass in which nothing but timers happens.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::sleep(time).await;
+    tokio::time::resume();
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn w45_who_comes_back_in_time_gets_the_outcome_of_the_same_run() {
+    let scene = scene(1, 0).await;
+    let request = scene.request(1, "done").await;
+    send_and_leave(&scene.world, &request, scene.until_running(1)).await;
+    for _time in 0..3 {
+        pass(ABANDONED_RUN_GRACE - SECOND).await;
+        let again = scene.send(&request).await;
+        assert_eq!(again.error(), "request is already being processed");
+        pass(ABANDONED_RUN_GRACE - SECOND).await;
+        assert_eq!(ask(&scene.world, &request).await.status, 404);
+    }
+    scene.gate.add_permits(1);
+    let first = stored(&scene.world, &request).await;
+    assert_eq!(first.answer().output.as_slice(), b"done");
+    assert_eq!(stored(&scene.world, &request).await.body, first.body);
+    assert_eq!(scene.send(&request).await.status, 409);
     assert_eq!(scene.runs.load(Ordering::Acquire), 1);
+}
+
+#[tokio::test]
+async fn w45_a_run_that_nobody_waits_for_ends_and_may_be_repeated() {
+    let scene = scene(u64::MAX / 4, 0).await;
+    let request = scene.request(1, "done").await;
+    send_and_leave(&scene.world, &request, scene.until_running(1)).await;
+    pass(ABANDONED_RUN_GRACE + SECOND).await;
+    assert_eq!(ask(&scene.world, &request).await.status, 404, "it had no effect");
+    scene.gate.add_permits(1);
+    assert_eq!(scene.send(&request).await.status, 200, "it took its room with it");
+    assert_eq!(scene.runs.load(Ordering::Acquire), 2);
+}
+
+#[tokio::test]
+async fn w45_one_caller_of_two_who_leaves_changes_nothing() {
+    let scene = scene(1, 0).await;
+    let request = scene.request(1, "done").await;
+    let staying = scene.send(&request);
+    let leaving = async {
+        scene.until_running(1).await;
+        assert_eq!(scene.send(&request).await.status, 409, "the second caller");
+        pass(ABANDONED_RUN_GRACE * 3).await;
+        scene.gate.add_permits(1);
+    };
+    let (reply, ()) = tokio::join!(staying, leaving);
+    assert_eq!(reply.answer().output.as_slice(), b"done");
+}
+
+#[tokio::test]
+async fn w45_a_call_that_nobody_waits_for_is_given_up_and_never_made_again() {
+    let world = World::ready().await;
+    let silent = world::settings(r#","executionTimeout":"1h","gatewayRequestTimeout":"1h""#);
+    let silent = silent.replace("gateway.test", world::bridge::SILENT);
+    assert_eq!(world.ask(Method::POST, "/settings", silent).await.status, 204);
+    let guest = world::guest::calling("price-feed@1.0.0", "Latest", None);
+    let execution = world.publish(&guest, "", "e1");
+    let request = ComputeRequest::for_execution(&execution, &world.key().await);
+    let calls = || {
+        let asked = world.bridge.asked();
+        asked.iter().filter(|(_, target)| target.starts_with(world::bridge::SILENT)).count()
+    };
+    let calling = async {
+        while calls() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    send_and_leave(&world, &request, calling).await;
+    pass(ABANDONED_RUN_GRACE + SECOND).await;
+    let outcome = stored(&world, &request).await;
+    assert_eq!(outcome.status, 504);
+    let text = "executing wasm: executing wasm: context deadline exceeded";
+    assert!(outcome.error().contains(text), "{}", outcome.error());
+    let again = world.send(&world.committee.sign(&request, &[2, 3])).await;
+    assert_eq!(again.status, 409, "the call may have had its effect");
+    assert_eq!(calls(), 1);
+}
+
+#[tokio::test]
+async fn w45_a_request_in_its_grace_period_that_nobody_waits_for_is_forgotten() {
+    let world = World::ready().await;
+    world.settings(r#","workflowGracePeriod":"1h""#).await;
+    let execution = world.publish(&world::guest::wat(world::guest::SAY_HI), "", "e1");
+    let request = ComputeRequest::for_execution(&execution, &world.key().await);
+    let admitted = async {
+        for _turn in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    send_and_leave(&world, &request, admitted).await;
+    pass(ABANDONED_RUN_GRACE + SECOND).await;
+    world.settings("").await;
+    let again = world.send(&world.committee.sign(&request, &[0, 1])).await;
+    assert_eq!(again.status, 200, "{}", again.text());
 }
 
 #[tokio::test]

@@ -160,6 +160,10 @@ pub const WORKFLOW_GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// The time for a whole execution: the reference host's own.
 pub const EXECUTION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+/// How long an execution goes on that nobody waits for: a host that restarts collects the signatures anew
+/// for [`BATCH_WINDOW`], and nodes come back after the pauses of [`ENCLAVE_ATTEMPTS`].
+pub const ABANDONED_RUN_GRACE: Duration = Duration::from_secs(30);
+
 /// What a workflow answers, unless its request says otherwise: the reference host's own.
 pub const WORKFLOW_ANSWER_BYTES: u64 = 5 * 1024 * 1024;
 
@@ -248,6 +252,9 @@ mod tests {
         assert!(QUORUM_GRACE + Duration::from_secs(5) < GATEWAY_ATTEMPT_TIMEOUT);
         assert!(NODE_SEND_TIMEOUT + GATEWAY_HANDLER_MARGIN < GATEWAY_TIMEOUT);
         assert!(WORKFLOW_GRACE_PERIOD < EXECUTION_WAIT);
+        let (attempts, pause) = ENCLAVE_ATTEMPTS;
+        let pauses: Duration = (1..attempts).map(|attempt| pause * 2_u32.pow(attempt - 1)).sum();
+        assert!(BATCH_WINDOW + pauses < ABANDONED_RUN_GRACE);
         assert!(KEY_ROTATION * 2 <= KEY_EXPIRY && KEY_PIN.0 < KEY_EXPIRY);
     }
 }

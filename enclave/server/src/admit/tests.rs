@@ -79,10 +79,11 @@ async fn w45_a_grace_period_holds_no_room() {
     let gate = gate();
     let start = tokio::time::Instant::now();
     let patient = Waiting(Some(Duration::from_secs(7)));
-    let late = gate.admit(quorate(&gate, 1), &patient, NOW);
+    let callers = Callers::new();
+    let late = gate.admit(quorate(&gate, 1), &patient, &callers, NOW);
     let others = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        gate.admit(quorate(&gate, 2), &Waiting(None), NOW).await.unwrap()
+        gate.admit(quorate(&gate, 2), &Waiting(None), &Callers::new(), NOW).await.unwrap()
     };
     let (late, other) = tokio::join!(late, others);
     assert_eq!(
@@ -92,17 +93,18 @@ async fn w45_a_grace_period_holds_no_room() {
     );
     assert_eq!(start.elapsed().as_secs(), 7);
     drop(other);
-    gate.admit(quorate(&gate, 1), &Waiting(None), NOW).await.unwrap();
+    gate.admit(quorate(&gate, 1), &Waiting(None), &Callers::new(), NOW).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_in_its_grace_period_is_in_flight() {
     let gate = gate();
     let patient = Waiting(Some(HOUR));
-    let first = gate.admit(quorate(&gate, 1), &patient, NOW);
+    let callers = Callers::new();
+    let first = gate.admit(quorate(&gate, 1), &patient, &callers, NOW);
     let twin = async {
         tokio::task::yield_now().await;
-        let twin = gate.admit(quorate(&gate, 1), &patient, NOW).await;
+        let twin = gate.admit(quorate(&gate, 1), &patient, &Callers::new(), NOW).await;
         gate.shutdown.cancel();
         twin.unwrap_err()
     };

@@ -17,6 +17,7 @@ use protocol::{
 use super::{Core, Held, HoldError, json_answer};
 use crate::{
     answer::{Answered, ENDPOINT, Unattested, metrics},
+    callers::Callers,
     events::{Events, With},
     ledger::{Outcome, Slot},
     received::Received,
@@ -29,6 +30,7 @@ use crate::{
 struct Journey {
     core: Arc<Core>,
     events: Events,
+    callers: Callers,
     started: Instant,
     /// Of which request, as soon as a quorum agrees on one; for the log.
     agreed: Arc<OnceLock<RequestHash>>,
@@ -42,12 +44,16 @@ struct Stopped {
 
 /// Executes a request and answers it.
 ///
-/// Once the body is read, the caller may leave: the request goes on to its outcome, for which others
-/// may wait. A panic on the way ends this request alone.
+/// Once the body is read, the caller may leave: the request goes on to its outcome as long as somebody
+/// asks for it within [`limits::ABANDONED_RUN_GRACE`]. A panic on the way ends this request alone.
 pub(super) async fn execute(core: Arc<Core>, request: Request<Body>) -> Response {
     let events = Events::default();
     events.add("request_started", With::default().text("endpoint", ENDPOINT));
-    let journey = Journey { core, events, started: Instant::now(), agreed: Arc::default() };
+    let callers = Callers::new();
+    // Gone with this future, which is dropped when the caller leaves.
+    let _here = callers.join();
+    let (started, agreed) = (Instant::now(), Arc::default());
+    let journey = Journey { core, events, callers, started, agreed };
     let lost = journey.clone();
     let (status, body) = match journey.accept(request).await {
         Err(error) => journey.refuse(&error),
@@ -84,7 +90,8 @@ impl Journey {
 
     /// Gives status and body, whatever happens.
     async fn travel(self, held: Held, nonce: Option<Vec<u8>>) -> (StatusCode, Bytes) {
-        match self.through_rooms(held, nonce).await {
+        let travelling = self.through_rooms(held, nonce);
+        match self.callers.watch(limits::ABANDONED_RUN_GRACE, travelling).await {
             Ok(Answered { status, body }) => {
                 let request = self.agreed.get().map(tracing::field::display);
                 tracing::info!(request, status = status.as_u16(), "request answered");
@@ -108,12 +115,22 @@ impl Journey {
         drop(held);
         let quorate = received.agree(core.config.snapshot())?;
         let _first = self.agreed.set(quorate.batch.get().hash());
-        let admitted = core.gate.admit(quorate, &*core.app, self.now()).await?;
-        let loaded = admitted.load(&*core.app).await;
+        let admitted = core.gate.admit(quorate, &*core.app, &self.callers, self.now());
+        let admitted = self.unless_abandoned(admitted).await??;
+        let loaded = self.unless_abandoned(admitted.load(&*core.app)).await?;
         let ready = loaded.open(self.now()).await?;
-        let finished = ready.run().await?;
+        let finished = ready.run(self.callers.abandoned().clone()).await?;
         let now = || self.now();
         Ok(finished.answer(&core.notary, nonce.as_deref(), self.started, now).await?)
+    }
+
+    /// Drops a work that has no effect outside once nobody waits for what follows.
+    async fn unless_abandoned<T>(&self, work: impl Future<Output = T>) -> Result<T, RequestError> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.callers.abandoned().cancelled() => Err(RequestError::Abandoned),
+        }
     }
 
     /// The JSON of a refusal, which reports the end of the request too.
