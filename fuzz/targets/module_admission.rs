@@ -69,6 +69,8 @@ fn workflow(shape: &[u8]) -> Config {
         max_table_elements: 1000,
         max_tables: 1,
         memory64_enabled: false,
+        // References to what the host holds belong to garbage collection here.
+        reference_types_enabled: false,
         threads_enabled: false,
         ..Config::default()
     }

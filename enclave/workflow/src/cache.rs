@@ -134,6 +134,7 @@ impl ModuleCache {
         }
         let Wanted { owner, binary, limits } = wanted;
         let (sender, compiled) = watch::channel(None);
+        entries.clock = entries.clock.saturating_add(1);
         let turn = entries.clock;
         let place = Place { shared: Arc::clone(&self.shared), hash, turn, sender };
         let task = Box::new(move || place.compile(&binary, &limits));

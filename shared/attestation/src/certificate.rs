@@ -2,6 +2,7 @@
 //!
 //! The DER is read by `x509-cert`, strictly: definite shortest lengths, canonical booleans and
 //! integers, times that exist, nothing behind the end. Signatures and constraints are webpki's part.
+//! Before that, no length in it may lead out of what holds it, so that none is believed and set aside.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -89,6 +90,7 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        lengths(der, 0, 0).map_err(|at| CertificateError::Malformed { at })?;
         let certificate = match x509_cert::Certificate::from_der(der) {
             Ok(certificate) => certificate,
             Err(e) => return Err(malformed(e)),
@@ -138,6 +140,46 @@ fn p384_key(spki: &SubjectPublicKeyInfoOwned) -> Option<PublicKey> {
     is_p384.then_some(point)
 }
 
+/// Whether every length of the DER at `start` leads no further than what holds it; otherwise the offset
+/// of the first that does. What is inside a primitive type is bytes to this.
+fn lengths(der: &[u8], start: usize, depth: usize) -> Result<(), Option<u32>> {
+    let mut rest = der;
+    while !rest.is_empty() {
+        let at = start.saturating_add(der.len().saturating_sub(rest.len()));
+        let fault = u32::try_from(at).ok();
+        let (is_constructed, contents, behind) = element(rest).ok_or(fault)?;
+        if is_constructed {
+            if depth >= MOST_DEPTH {
+                return Err(fault);
+            }
+            let head = rest.len().saturating_sub(behind.len()).saturating_sub(contents.len());
+            lengths(contents, at.saturating_add(head), depth.saturating_add(1))?;
+        }
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// The first element: whether it holds others, its contents, and what comes behind it.
+fn element(der: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+    let [tag, first, rest @ ..] = der else { return None };
+    // A certificate has no tags of several bytes.
+    if tag & 0x1f == 0x1f {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x84 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let value = |length: usize, byte: &u8| length << 8 | usize::from(*byte);
+            (bytes.iter().fold(0, value), rest)
+        }
+        _ => return None,
+    };
+    let (contents, behind) = rest.split_at_checked(length)?;
+    Some((tag & 0x20 != 0, contents, behind))
+}
+
 fn time(since_epoch: Duration) -> x509_cert::der::Result<SystemTime> {
     let time = UNIX_EPOCH.checked_add(since_epoch);
     time.ok_or_else(|| x509_cert::der::ErrorKind::DateTime.into())
@@ -147,6 +189,9 @@ fn malformed(error: x509_cert::der::Error) -> CertificateError {
     CertificateError::Malformed { at: error.position().map(u32::from) }
 }
 
+/// Names in a certificate are five deep, extensions four.
+const MOST_DEPTH: usize = 16;
+
 /// RFC 5480, section 2.1.1.
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
@@ -155,3 +200,52 @@ const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34")
 
 /// RFC 5758, section 3.2.
 const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TrustRoot;
+
+    /// The certificate with other bytes where its basic constraints stand, and where that is.
+    fn changed(to: &[u8]) -> (Vec<u8>, usize) {
+        let mut der = TrustRoot::aws().der().to_vec();
+        let constraints = b"\x04\x05\x30\x03\x01\x01\xff";
+        let at = der.windows(constraints.len()).position(|window| window == constraints).unwrap();
+        der[at..at + to.len()].copy_from_slice(to);
+        (der, at)
+    }
+
+    fn refused(der: &[u8]) -> Option<u32> {
+        match Certificate::parse(der).unwrap_err() {
+            CertificateError::Malformed { at } => at,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_length_that_leads_out_of_its_holder_is_refused_where_it_stands() {
+        for length in [&b"\x04\x84\x0f\xff\xff\xff"[..], b"\x04\x84\xff\xff\xff\xff", b"\x04\x7f"] {
+            let (der, at) = changed(length);
+            assert_eq!(refused(&der), u32::try_from(at).ok(), "{length:02x?}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_other_forms_than_der_are_refused() {
+        for length in [&b"\x04\x80"[..], b"\x04\x85\0\0\0\0\x01", b"\x1f\x05"] {
+            let (der, at) = changed(length);
+            assert_eq!(refused(&der), u32::try_from(at).ok(), "{length:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_nest_of_sequences_is_given_up() {
+        let nest: Vec<u8> = (0..60_u8).rev().flat_map(|inner| [0x30, 2 * inner]).collect();
+        assert_eq!(refused(&nest), Some(32));
+    }
+
+    #[test]
+    fn the_root_of_aws_has_lengths_that_hold() {
+        assert_eq!(lengths(TrustRoot::aws().der(), 0, 0), Ok(()));
+    }
+}
