@@ -64,7 +64,8 @@ fn workflow(shape: &[u8]) -> Config {
         custom_descriptors_enabled: false,
         exceptions_enabled: false,
         gc_enabled: false,
-        max_memories: 1,
+        // The exported one comes on top.
+        max_memories: 0,
         max_memory32_bytes: 1 << 20,
         max_table_elements: 1000,
         max_tables: 1,
