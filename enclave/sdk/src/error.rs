@@ -1,4 +1,41 @@
 //! What can go wrong in a workflow.
+//!
+//! ```
+//! use enclave_sdk::{
+//!     CapabilityError, ErrorCode, Setup, WorkflowError,
+//!     messages::devnet::price_feed::{CAPABILITY, LATEST, LatestRequest, LatestResponse},
+//!     testing::Double,
+//!     trigger,
+//! };
+//!
+//! fn init(setup: &mut Setup<'_>) -> Result<(), WorkflowError> {
+//!     setup.on(trigger::cron("0 * * * * *"), |runtime, _event| {
+//!         let request = LatestRequest { symbol: "ETH-USD".to_owned() };
+//!         match runtime.call::<LatestResponse>(CAPABILITY, LATEST, &request).wait() {
+//!             Ok(latest) => Ok(latest.price),
+//!             // What a capability fails with has a code.
+//!             Err(WorkflowError::Capability(CapabilityError {
+//!                 code: Some(ErrorCode::NotFound),
+//!                 message,
+//!             })) => Ok(format!("none: {message}")),
+//!             // Everything else ends the run with its text.
+//!             Err(other) => Err(other),
+//!         }
+//!     });
+//!     Ok(())
+//! }
+//!
+//! let failing = |text: &'static str| {
+//!     let double = Double::new().capability(CAPABILITY, LATEST, move |_: LatestRequest| {
+//!         Err::<LatestResponse, _>(text.into())
+//!     });
+//!     double.trigger(init, 0, &trigger::Cron::default())
+//! };
+//! let run = failing("Public:System:NotFound:no such symbol");
+//! assert_eq!(run.value::<String>().unwrap(), "none: no such symbol");
+//! let run = failing("Public:System:Unavailable:closed");
+//! assert_eq!(run.error(), Some("[14]Unavailable: closed"));
+//! ```
 
 use std::{fmt, str::FromStr};
 
