@@ -6,8 +6,8 @@ use std::{
 };
 
 use enclave_workflow::{
-    AdmitError, Capacity, EnclaveTee, Engine, EngineError, Limits, Module, Request, Restricted,
-    RunError, Services, satisfies,
+    AdmitError, Capacity, EnclaveTee, Engine, EngineError, Limits, Metering, Module, Request,
+    Restricted, RunError, Services, satisfies,
 };
 use protocol::{
     clock::Clock,
@@ -203,6 +203,7 @@ impl Prepared {
             key,
             events: events.clone(),
         };
+        let metered = events.clone();
         let local = Local {
             egress: Arc::clone(&tools.egress),
             owner: relay.caller.owner,
@@ -219,6 +220,7 @@ impl Prepared {
         };
         let request = Request::new(execution.execute, message.workflow_id.as_str());
         let ended = tools.engine.run(&module, request, services, &limits, &abandoned).await;
+        report(&metered, &ended.metering);
         response(&ended.result?.encoded).ok_or(WorkflowError::Response)
     }
 }
@@ -260,6 +262,19 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
     let mut response = Vec::with_capacity(result.len().saturating_add(6));
     prost::encoding::bytes::encode(SDK_EXECUTION_RESULT, &result, &mut response);
     Some(response)
+}
+
+/// Reports what a run used, however it ended.
+fn report(events: &Events, metering: &Metering) {
+    let used = With::default()
+        .milliseconds("wall_ms", metering.wall)
+        .milliseconds("cpu_ms", metering.cpu)
+        .count("peak_memory_bytes", metering.peak_memory_bytes)
+        .count("host_calls", metering.host_calls)
+        .count("bytes_in", metering.bytes_in)
+        .count("bytes_out", metering.bytes_out)
+        .count("dropped_events", metering.dropped_events);
+    events.add("workflow_metering", used);
 }
 
 fn limits_of(set: LimitSet, settings: &Active) -> Limits {

@@ -81,6 +81,7 @@ async fn a_workflow_runs_and_its_answer_is_attested() {
             "request_id",
             "shares_combining_completed",
             "workflow_execute_started",
+            "workflow_metering",
             "app_execution_completed",
             "request_completed",
         ]

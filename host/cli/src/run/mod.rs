@@ -73,7 +73,7 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with_all = ["payload", "trigger"])]
     subscribe: bool,
     /// Print one JSON object: verified, result, execution_id, request_hash, enclave, signers,
-    /// relay_calls, http_actions, timings_ms, logs, notes.
+    /// relay_calls, http_actions, timings_ms, logs, notes, metering.
     #[arg(long)]
     json: bool,
     /// Write what `enclavectl verify` needs to check the answer again.

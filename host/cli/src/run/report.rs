@@ -144,6 +144,7 @@ impl Report {
             "timings_ms": times,
             "logs": self.telemetry.logs,
             "notes": self.telemetry.notes,
+            "metering": self.telemetry.metering,
         });
         let mut object = Map::from_iter([("verified".to_owned(), Json::from(true))]);
         object.extend(outcome.members());

@@ -27,6 +27,8 @@ pub(crate) struct Telemetry {
     pub(crate) logs: Vec<String>,
     /// What its author should know, whatever it answered.
     pub(crate) notes: Vec<String>,
+    /// What the run used.
+    pub(crate) metering: Option<Metering>,
 }
 
 /// One room of the enclave.
@@ -65,6 +67,23 @@ pub(crate) struct HttpAction {
     pub(crate) duration_ms: f64,
 }
 
+/// What a run used, as its enclave counted it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Metering {
+    /// From its beginning to its end, in milliseconds.
+    pub(crate) wall_ms: f64,
+    /// Processor time, in milliseconds.
+    pub(crate) cpu_ms: f64,
+    /// The largest size of its memory.
+    pub(crate) peak_memory_bytes: u64,
+    /// Imports called.
+    pub(crate) host_calls: u64,
+    /// Bytes given to the workflow.
+    pub(crate) bytes_in: u64,
+    /// Bytes taken from it.
+    pub(crate) bytes_out: u64,
+}
+
 #[derive(Deserialize)]
 struct Log {
     message: String,
@@ -94,6 +113,7 @@ impl Telemetry {
                 "http_action" => telemetry.http_actions.extend(read(details)),
                 "user_log" => telemetry.logs.extend(read(details).map(|Log { message }| message)),
                 "consensus_misfit" => telemetry.notes.extend(read(details).map(misfit)),
+                "workflow_metering" => telemetry.metering = read(details),
                 "events_dropped" => telemetry.notes.extend(read(details).map(dropped)),
                 _ => {}
             }
@@ -178,10 +198,13 @@ mod tests {
             {"event":"user_log","details":{"message":"two"}},
             {"event":"consensus_misfit","details":{"aggregation":"MEDIAN","value":"string"}},
             {"event":"events_dropped","details":{"count":3}},
+            {"event":"workflow_metering","details":{"wall_ms":9.5,"cpu_ms":3,"peak_memory_bytes":65536,"host_calls":7,"bytes_in":10,"bytes_out":20,"dropped_events":0}},
             {"event":"room_completed","details":{"room":"run","duration_ms":10}}
         ]"#,
         );
         let telemetry = Telemetry::of(&events);
+        let used = telemetry.metering.as_ref().unwrap();
+        assert_eq!((used.cpu_ms, used.peak_memory_bytes, used.host_calls), (3.0, 65_536, 7));
         assert_eq!(telemetry.logs, ["one", "two"]);
         let misfit = "consensus: MEDIAN of string, which a DON would refuse";
         assert_eq!(telemetry.notes, [misfit, "3 events were dropped"]);
@@ -201,7 +224,8 @@ mod tests {
             {"event":"room_completed","details":{"room":5}},
             {"event":"room_completed","details":null},
             {"event":"relay_call","details":{"signers":-1}},
-            {"event":"user_log","details":{}}
+            {"event":"user_log","details":{}},
+            {"event":"workflow_metering","details":{"wall_ms":1}}
         ]"#,
         );
         assert_eq!(Telemetry::of(&events), Telemetry::default());

@@ -20,6 +20,7 @@ fn telemetry() -> Telemetry {
         http_actions: Vec::new(),
         logs: vec!["hello".to_owned()],
         notes: Vec::new(),
+        metering: None,
     }
 }
 
