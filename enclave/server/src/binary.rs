@@ -12,11 +12,12 @@ use std::{
 use bytes::Bytes;
 use enclave_workflow::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache};
 use http::{HeaderValue, Request, header};
-use protocol::{base64, limits};
+use protocol::{base64, ids::Owner, limits};
 use tokio::sync::watch;
 use transport::http::{ClientLimits, ExchangeError, SendError};
 
 use crate::{
+    budget::{Budget, BudgetError, Claim, Permit},
     egress::{Egress, Holder, PolicyError, Url, UrlError},
     settings::Active,
 };
@@ -38,9 +39,19 @@ pub(crate) struct Loaded {
     pub(crate) compile: Option<Duration>,
 }
 
+/// A binary that came, and the time it took.
+#[derive(Clone, Debug)]
+struct Fetched {
+    binary: Binary,
+    spent: Duration,
+}
+
 /// Why there is no module.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum LoadError {
+    /// Too many binaries are being fetched.
+    #[error("fetching binary: {0}")]
+    Busy(#[from] BudgetError),
     /// The bytes did not come.
     #[error("fetching binary: {0}")]
     Fetch(#[from] FetchError),
@@ -106,50 +117,47 @@ pub(crate) enum FetchError {
 }
 
 impl Binaries {
-    pub(crate) fn new(engine: Engine, egress: Arc<Egress>) -> Self {
+    /// Keeps nothing yet. What is on its way, until it is compiled, takes room of `budget`.
+    pub(crate) fn new(engine: Engine, egress: Arc<Egress>, budget: Budget) -> Self {
         let modules = ModuleCache::new(engine, limits::BINARY_CACHE_BYTES);
-        let shared = Shared { egress, modules, flights: Mutex::default() };
+        let shared = Shared { egress, modules, budget, flights: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
     /// The module with this hash, fetched from `url` and compiled if it is not there.
     ///
-    /// Owners take turns where several binaries are to be compiled. Those who ask meanwhile wait for the
-    /// same fetch, which goes on when the first one leaves.
+    /// Those who ask meanwhile for the same from the same place wait for one fetch, which goes on when the
+    /// first one leaves, and so does compiling. Owners take turns where several binaries are to be
+    /// compiled.
     ///
     /// # Errors
     ///
     /// [`LoadError`]; failures are not kept.
     pub(crate) async fn load(
         &self,
-        owner: &str,
+        owner: Owner,
         hash: BinaryHash,
         url: &str,
         settings: Option<Arc<Active>>,
     ) -> Result<Loaded, LoadError> {
         let settings = settings.ok_or(FetchError::NoSettings)?;
-        let limits = limits_of(settings.settings.max_binary_bytes);
+        let limit_bytes = settings.settings.max_binary_bytes;
+        let limits = limits_of(limit_bytes);
         self.shared.modules.set_budget(settings.settings.max_cache_bytes);
         if let Some(module) = self.shared.modules.find(&hash, &limits) {
             return Ok(Loaded { module, fetch: None, compile: None });
         }
-        let mut landed = self.shared.board(hash, |landing| {
-            let (shared, url) = (Arc::clone(&self.shared), url.to_owned());
-            let owner = owner.to_owned();
-            drop(tokio::spawn(async move {
-                let loaded = shared.fly(&owner, hash, &url, &settings).await;
-                // The place is free before anybody hears of it, so that a retry starts anew.
-                shared.flights().remove(&hash);
-                landing.send_replace(Some(loaded));
-            }));
-        });
-        match landed.wait_for(Option::is_some).await {
-            Ok(loaded) => loaded.clone().unwrap_or(Err(LoadError::Aborted)),
-            Err(_task_died) => {
-                self.shared.flights().remove(&hash);
-                Err(LoadError::Aborted)
-            }
-        }
+        let key = Key { hash, url: url.to_owned(), limit_bytes };
+        let mut landed = self.shared.board(owner, key, settings)?;
+        let fetched = match landed.wait_for(Option::is_some).await {
+            Ok(fetched) => fetched.clone().unwrap_or(Err(LoadError::Aborted)),
+            Err(_task_died) => Err(LoadError::Aborted),
+        };
+        let Fetched { binary, spent } = fetched?;
+        let start = Instant::now();
+        // Asked for in the own name: that another owner waits for too much is no failure of this one.
+        let module = self.shared.modules.load(&owner.to_string(), binary, &limits).await?;
+        Ok(Loaded { module, fetch: Some(spent), compile: Some(start.elapsed()) })
     }
 }
 
@@ -157,46 +165,57 @@ impl Binaries {
 struct Shared {
     egress: Arc<Egress>,
     modules: ModuleCache,
-    flights: Mutex<HashMap<BinaryHash, Flight>>,
+    budget: Budget,
+    flights: Mutex<HashMap<Key, Flight>>,
 }
 
-type Flight = watch::Receiver<Option<Result<Loaded, LoadError>>>;
+/// What is fetched, and what it may weigh. A place that does not answer is nobody's trouble who asks
+/// elsewhere, and settings that allow less are not overcome by others who allowed more.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    hash: BinaryHash,
+    url: String,
+    limit_bytes: u64,
+}
+
+type Flight = watch::Receiver<Option<Result<Fetched, LoadError>>>;
+
+/// The place of a flight, free when this is dropped.
+struct Place {
+    shared: Arc<Shared>,
+    key: Key,
+    _permit: Permit,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
 
 impl Shared {
-    fn flights(&self) -> MutexGuard<'_, HashMap<BinaryHash, Flight>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the flight for this hash, or starts one; both in one operation.
+    /// Joins the flight for this binary, or starts one on the owner's account; both in one operation.
     fn board(
-        &self,
-        hash: BinaryHash,
-        start: impl FnOnce(watch::Sender<Option<Result<Loaded, LoadError>>>),
-    ) -> Flight {
+        self: &Arc<Self>,
+        owner: Owner,
+        key: Key,
+        settings: Arc<Active>,
+    ) -> Result<Flight, BudgetError> {
         let mut flights = self.flights();
-        if let Some(flight) = flights.get(&hash) {
-            return flight.clone();
+        if let Some(flight) = flights.get(&key) {
+            return Ok(flight.clone());
         }
+        let bytes = flight_bytes(key.limit_bytes);
+        let permit = self.budget.take(Claim { owner, bytes })?;
         let (landing, landed) = watch::channel(None);
-        flights.insert(hash, landed.clone());
-        start(landing);
-        landed
-    }
-
-    async fn fly(
-        &self,
-        owner: &str,
-        hash: BinaryHash,
-        url: &str,
-        settings: &Active,
-    ) -> Result<Loaded, LoadError> {
-        let start = Instant::now();
-        let binary = self.fetch(hash, url, settings).await?;
-        let fetch = start.elapsed();
-        let limits = limits_of(settings.settings.max_binary_bytes);
-        let module = self.modules.load(owner, binary, &limits).await?;
-        let compile = start.elapsed().saturating_sub(fetch);
-        Ok(Loaded { module, fetch: Some(fetch), compile: Some(compile) })
+        flights.insert(key.clone(), landed.clone());
+        let place = Place { shared: Arc::clone(self), key, _permit: permit };
+        drop(tokio::spawn(place.fly(owner, settings, landing)));
+        Ok(landed)
     }
 
     async fn fetch(
@@ -232,6 +251,38 @@ impl Shared {
             return Err(FetchError::Status { url, got });
         }
         decode(hash, response.into_body(), limit_bytes)
+    }
+}
+
+impl Place {
+    /// Fetches the binary and has it compiled, whether or not anybody still waits for it.
+    async fn fly(
+        self,
+        owner: Owner,
+        settings: Arc<Active>,
+        landing: watch::Sender<Option<Result<Fetched, LoadError>>>,
+    ) {
+        let (shared, start) = (Arc::clone(&self.shared), Instant::now());
+        match shared.fetch(self.key.hash, &self.key.url, &settings).await {
+            Ok(binary) => {
+                let limits = limits_of(self.key.limit_bytes);
+                let module = shared.modules.warm(&owner.to_string(), binary.clone(), &limits);
+                landing.send_replace(Some(Ok(Fetched { binary, spent: start.elapsed() })));
+                // Until it is there, others find it here instead of fetching it anew.
+                drop(module.module().await);
+            }
+            Err(error) => {
+                // The place is free before anybody hears of it, so that a retry starts anew.
+                drop(self);
+                landing.send_replace(Some(Err(error.into())));
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.flights().remove(&self.key);
     }
 }
 
@@ -278,6 +329,11 @@ fn get(url: &Url) -> Option<Request<Bytes>> {
 /// What `bytes` take as base64 text, with what the reference adds to it.
 fn base64_bytes(bytes: u64) -> u64 {
     bytes.saturating_mul(4).checked_div(3).unwrap_or(bytes).saturating_add(4)
+}
+
+/// What a binary takes until it is compiled: as it is delivered, and decoded.
+fn flight_bytes(max_binary_bytes: u64) -> u64 {
+    base64_bytes(max_binary_bytes).saturating_add(max_binary_bytes)
 }
 
 /// Which step the reference would have named.

@@ -158,13 +158,14 @@ pub async fn run(mut setup: Setup, shutdown: CancellationToken) -> Result<(), Ru
     let egress = Arc::new(Egress::new(Arc::clone(&setup.bridge), setup.egress.clone())?);
     let clock = Arc::clone(&setup.clock);
     let budget = Budget::new(memory.runs);
+    let loads = Budget::new(memory.loads);
     let Config { gateway_timeout, limits, .. } = setup.config;
     let remote = Remote {
         gateway: GatewayClient::new(Arc::clone(&egress)),
         notary: notary.clone(),
         attempt_timeout: gateway_timeout,
     };
-    let workflows = Workflows::new(&budget, egress, remote, clock, limits)?;
+    let workflows = Workflows::new(&budget, loads, egress, remote, clock, limits)?;
     start(setup, Arc::new(workflows), notary, budget, memory, shutdown).await
 }
 
@@ -250,6 +251,7 @@ async fn rotate(
 #[derive(Clone, Copy, Debug)]
 struct Memory {
     runs: u64,
+    loads: u64,
     bodies: u64,
     outcomes: usize,
 }
@@ -262,6 +264,7 @@ impl Memory {
     fn of(available: u64) -> Self {
         Self {
             runs: available / 2,
+            loads: available / 8,
             bodies: available / 8,
             outcomes: usize::try_from(available / 16).unwrap_or(usize::MAX),
         }

@@ -3,7 +3,10 @@
 
 use enclave_workflow::BinaryHash;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use protocol::messages::{self, confidential_workflow::WorkflowExecution};
+use protocol::{
+    ids::Owner,
+    messages::{self, confidential_workflow::WorkflowExecution},
+};
 
 /// One execution of a workflow.
 #[derive(Clone, Debug)]
@@ -76,6 +79,11 @@ impl Execution {
             execute: raw(EXECUTE_REQUEST)?.ok_or(ExecutionError::ExecuteRequest)?,
             requirements: raw(REQUIREMENTS)?,
         })
+    }
+
+    /// Whose workflow it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::normalised(&self.message.owner)
     }
 }
 

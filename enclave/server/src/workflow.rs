@@ -97,13 +97,15 @@ enum WorkflowError {
 }
 
 impl Workflows {
-    /// Makes the application, with an engine for as many runs as the budget has room for.
+    /// Makes the application, with an engine for as many runs as the budget has room for. Binaries on
+    /// their way take room of `loads`.
     ///
     /// # Errors
     ///
     /// [`EngineError`], if wasmtime cannot work here.
     pub(crate) fn new(
         budget: &Budget,
+        loads: Budget,
         egress: Arc<Egress>,
         remote: Remote,
         clock: Arc<dyn Clock>,
@@ -112,7 +114,7 @@ impl Workflows {
         let instances = budget.fits(RUN_BYTES).min(MOST_INSTANCES);
         let instances = u32::try_from(instances).unwrap_or(1);
         let engine = Engine::new(Capacity { instances, ..Capacity::default() })?;
-        let binaries = Binaries::new(engine.clone(), Arc::clone(&egress));
+        let binaries = Binaries::new(engine.clone(), Arc::clone(&egress), loads);
         let tools = Arc::new(Tools { engine, egress, remote: Arc::new(remote), clock, limits });
         Ok(Self { tools, settings: SettingsStore::default(), binaries })
     }
@@ -134,7 +136,7 @@ impl Workflows {
         }
         let settings = self.settings.snapshot();
         let url = &execution.message.binary_url;
-        let (hash, owner) = (execution.binary_hash, &execution.message.owner);
+        let (hash, owner) = (execution.binary_hash, execution.owner());
         let loaded = self.binaries.load(owner, hash, url, settings.clone()).await?;
         let Loaded { module, fetch, compile } = loaded;
         for (room, spent) in [("fetch", fetch), ("compile", compile)] {
@@ -234,10 +236,11 @@ impl From<WorkflowError> for AppError {
             WorkflowError::App { .. } => (400, "unknown_app"),
             WorkflowError::Execution(_) => (400, "invalid_execution"),
             WorkflowError::Requirements => (400, "requirements_not_met"),
+            WorkflowError::Load(LoadError::Busy(_) | LoadError::Module(AdmitError::Busy)) => {
+                return Self::new(&error, 429, "capacity").retryable();
+            }
             WorkflowError::Load(
-                LoadError::Fetch(_)
-                | LoadError::Aborted
-                | LoadError::Module(AdmitError::Busy | AdmitError::Aborted),
+                LoadError::Fetch(_) | LoadError::Aborted | LoadError::Module(AdmitError::Aborted),
             ) => {
                 return Self::new(&error, 502, "binary_unavailable").retryable();
             }

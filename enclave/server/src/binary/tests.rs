@@ -9,7 +9,7 @@ use transport::socks5::{Profile, Reply};
 
 use super::*;
 use crate::{
-    bridge::{Behind, Bridge},
+    bridge::{Behind, Bridge, SILENT},
     egress::EgressPolicy,
     settings::SettingsStore,
 };
@@ -34,23 +34,29 @@ fn settings(more: &str) -> Option<Arc<Active>> {
 }
 
 fn binaries(bridge: &Bridge) -> Binaries {
+    binaries_within(bridge, u64::MAX)
+}
+
+fn binaries_within(bridge: &Bridge, budget_bytes: u64) -> Binaries {
     let dialer = Arc::new(bridge.dialer.clone());
     let egress = Egress::new(dialer, EgressPolicy::production()).unwrap();
     let capacity = Capacity { instances: 1, ..Capacity::default() };
-    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress))
+    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress), Budget::new(budget_bytes))
 }
 
 fn serving(body: Vec<u8>) -> Bridge {
     Bridge::serving(move |_request| Response::new(Bytes::from(body.clone())))
 }
 
-const OWNER: &str = "0xowner";
+fn owner(byte: u8) -> Owner {
+    crypto::address::Address::from([byte; 20]).into()
+}
 
 const URL: &str = "http://storage.test/artifacts/hello?signature=hunter2";
 
 async fn refusal(bridge: &Bridge, url: &str, more: &str) -> String {
     let hash = BinaryHash::of(&module());
-    binaries(bridge).load(OWNER, hash, url, settings(more)).await.unwrap_err().to_string()
+    binaries(bridge).load(owner(1), hash, url, settings(more)).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
@@ -59,7 +65,7 @@ async fn a_binary_is_taken_as_it_is_or_as_base64() {
     let hash = BinaryHash::of(&binary);
     for body in [binary.clone(), base64::encode(&binary).into_bytes()] {
         let bridge = serving(body);
-        let loaded = binaries(&bridge).load(OWNER, hash, URL, settings("")).await.unwrap();
+        let loaded = binaries(&bridge).load(owner(1), hash, URL, settings("")).await.unwrap();
         assert_eq!(loaded.module.hash(), hash);
         assert!(loaded.fetch.is_some() && loaded.compile.is_some());
         assert_eq!(bridge.asked(), [(Profile::Configured, "storage.test:80".to_owned())]);
@@ -76,7 +82,7 @@ async fn w14_a_module_is_fetched_and_compiled_once() {
     });
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    let load = || binaries.load(OWNER, hash, URL, settings(""));
+    let load = || binaries.load(owner(1), hash, URL, settings(""));
     let (one, two, three) = tokio::join!(load(), load(), load());
     let one = one.unwrap();
     assert!(Arc::ptr_eq(&one.module, &two.unwrap().module));
@@ -96,11 +102,63 @@ async fn a_fetch_goes_on_when_the_one_who_asked_first_leaves() {
     });
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    let mut first = Box::pin(binaries.load(OWNER, hash, URL, settings("")));
+    let mut first = Box::pin(binaries.load(owner(1), hash, URL, settings("")));
     assert!(futures_poll(&mut first).await.is_pending());
     drop(first);
-    binaries.load(OWNER, hash, URL, settings("")).await.unwrap();
+    binaries.load(owner(1), hash, URL, settings("")).await.unwrap();
     assert_eq!(*served.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_place_that_hangs_is_no_trouble_for_who_asks_elsewhere() {
+    let bridge = serving(module());
+    let binaries = binaries(&bridge);
+    let hash = BinaryHash::of(&module());
+    let hanging = format!("https://{SILENT}/a");
+    let mut hangs = Box::pin(binaries.load(owner(1), hash, &hanging, settings("")));
+    assert!(futures_poll(&mut hangs).await.is_pending());
+    let load = binaries.load(owner(2), hash, URL, settings(""));
+    let loaded = tokio::time::timeout(Duration::from_secs(30), load).await;
+    assert_eq!(loaded.unwrap().unwrap().module.hash(), hash);
+}
+
+#[tokio::test]
+async fn an_owner_whose_fetches_hang_leaves_room_for_others() {
+    let bridge = serving(module());
+    let binaries = binaries_within(&bridge, flight_bytes(limits::BINARY_BYTES) * 4);
+    let hash = BinaryHash::of(&module());
+    let urls: Vec<_> = (0..4).map(|number| format!("https://{SILENT}/{number}")).collect();
+    let mut loads: Vec<_> =
+        urls.iter().map(|url| Box::pin(binaries.load(owner(1), hash, url, settings("")))).collect();
+    for load in &mut loads[..3] {
+        assert!(futures_poll(load).await.is_pending());
+    }
+    let refused = loads.pop().unwrap().await.unwrap_err();
+    assert!(matches!(refused, LoadError::Busy(BudgetError::Owner { .. })), "{refused}");
+    let mut joins = Box::pin(binaries.load(owner(1), hash, &urls[0], settings("")));
+    assert!(futures_poll(&mut joins).await.is_pending(), "what is on its way takes no more room");
+    binaries.load(owner(2), hash, URL, settings("")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_fetched_gives_its_room_back() {
+    let bridge = Bridge::new((0..3).map(|_time| Behind::Close));
+    let binaries = binaries_within(&bridge, 1);
+    let hash = BinaryHash::of(&module());
+    for _time in 0..3 {
+        let error = binaries.load(owner(1), hash, URL, settings("")).await.unwrap_err();
+        assert!(matches!(error, LoadError::Fetch(FetchError::Unreachable { .. })), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_prints_the_urls_that_are_fetched() {
+    let binaries = binaries(&serving(module()));
+    let hash = BinaryHash::of(&module());
+    let mut load = Box::pin(binaries.load(owner(1), hash, URL, settings("")));
+    assert!(futures_poll(&mut load).await.is_pending());
+    let debug = format!("{binaries:?}");
+    assert!(debug.contains("Key") && !debug.contains("hunter2"), "{debug}");
 }
 
 /// Polls once.
@@ -134,7 +192,7 @@ async fn a_binary_over_the_limit_is_refused_in_either_form() {
 async fn what_hashes_right_and_is_no_module_is_refused() {
     let body = b"no module".to_vec();
     let hash = BinaryHash::of(&body);
-    let error = binaries(&serving(body)).load(OWNER, hash, URL, settings("")).await.unwrap_err();
+    let error = binaries(&serving(body)).load(owner(1), hash, URL, settings("")).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("executing wasm: creating wasm module: "), "{text}");
 
@@ -142,7 +200,8 @@ async fn what_hashes_right_and_is_no_module_is_refused() {
         wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#)
             .unwrap();
     let hash = BinaryHash::of(&legacy);
-    let error = binaries(&serving(legacy)).load(OWNER, hash, URL, settings("")).await.unwrap_err();
+    let error =
+        binaries(&serving(legacy)).load(owner(1), hash, URL, settings("")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "executing wasm: executing wasm: cannot execute a legacy dag workflow"
@@ -185,7 +244,7 @@ async fn binaries_from_where_they_may_not_come_are_not_fetched() {
 async fn without_settings_nothing_is_fetched() {
     let bridge = Bridge::new([]);
     let hash = BinaryHash::of(&module());
-    let error = binaries(&bridge).load(OWNER, hash, URL, None).await.unwrap_err();
+    let error = binaries(&bridge).load(owner(1), hash, URL, None).await.unwrap_err();
     assert_eq!(error.to_string(), "fetching binary: storage credentials not yet provisioned");
 }
 
@@ -197,8 +256,8 @@ async fn a_failed_fetch_may_be_tried_again() {
     ]);
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    binaries.load(OWNER, hash, URL, settings("")).await.unwrap_err();
-    binaries.load(OWNER, hash, URL, settings("")).await.unwrap();
+    binaries.load(owner(1), hash, URL, settings("")).await.unwrap_err();
+    binaries.load(owner(1), hash, URL, settings("")).await.unwrap();
 }
 
 #[test]
@@ -214,7 +273,7 @@ async fn settings_that_change_keep_what_still_fits() {
     let bridge = serving(module());
     let binaries = binaries(&bridge);
     let hash = BinaryHash::of(&module());
-    let load = async |more| binaries.load(OWNER, hash, URL, settings(more)).await;
+    let load = async |more| binaries.load(owner(1), hash, URL, settings(more)).await;
     load("").await.unwrap();
     for more in ["", r#","requestTimeout":"1s""#, r#","maxCacheBytes":1000000"#] {
         assert!(load(more).await.unwrap().fetch.is_none(), "{more}");
