@@ -283,6 +283,24 @@ async fn w_18_what_a_don_would_not_grant_is_refused_where_its_limits_are_chosen(
     }
 }
 
+#[tokio::test]
+async fn a_run_is_metered_however_it_ends() {
+    let world = world().await;
+    for (id, body, status) in [("good", guest::SAY_HI, 200), ("trap", "unreachable", 500)] {
+        let reply = world.execute(&world.publish(&guest::wat(body), "", id)).await;
+        assert_eq!(reply.status, status);
+        let used = reply.event("workflow_metering");
+        assert_eq!(
+            (&used["peak_memory_bytes"], &used["dropped_events"]),
+            (&65_536.into(), &0.into())
+        );
+        assert!(used["cpu_ms"].as_f64() <= used["wall_ms"].as_f64(), "{used}");
+        let events = reply.events();
+        let at = |name| events.iter().position(|event| event == name);
+        assert!(at("workflow_metering") < at("app_execution_completed"));
+    }
+}
+
 // What a guest asks for, with guests that answer what they hear.
 
 async fn call(world: &World, id: &str, method: &str, payload: Option<Any>) -> CapabilityResponse {
