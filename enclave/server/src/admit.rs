@@ -1,18 +1,18 @@
-//! Room 6: at most once, for a key that lives, and only if there is room.
+//! Room 6: at most once, for a key that lives; and what a run waits for and takes before it begins.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use protocol::compute::ComputeRequest;
+use protocol::{compute::ComputeRequest, ids::Owner};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::App,
-    budget::{Budget, BudgetError, Permit},
+    boot::CONNECTIONS,
+    budget::{Budget, BudgetError, Claim, Permit},
     callers::Callers,
-    events::With,
+    events::{Events, With},
     keychain::{FindKeyError, KeyPair, Keychain},
     ledger::{Ledger, ReserveError, Slot},
     received::Quorate,
@@ -25,6 +25,8 @@ pub(crate) struct Gate {
     pub(crate) ledger: Ledger,
     /// What may run.
     pub(crate) budget: Budget,
+    /// What may wait until it runs: for its grace, its binary.
+    pub(crate) waiting: Budget,
     /// The keys that live.
     pub(crate) keychain: Arc<Keychain>,
     /// Ends what waits.
@@ -40,7 +42,8 @@ pub(crate) struct Admitted {
     pub(crate) slot: Slot,
     /// The key it names.
     pub(crate) key: Arc<KeyPair>,
-    permit: Permit,
+    /// Nobody else makes one.
+    _proof: (),
 }
 
 /// Why a request is turned away. The texts are those of section 2.7.
@@ -82,10 +85,9 @@ impl Gate {
     /// # Errors
     ///
     /// [`AdmitError`]; the request may be sent again, unless it was executed.
-    pub(crate) async fn admit(
+    pub(crate) fn admit(
         &self,
         quorate: Quorate,
-        app: &dyn App,
         callers: &Callers,
         now: SystemTime,
     ) -> Result<Admitted, AdmitError> {
@@ -100,38 +102,53 @@ impl Gate {
         let key = key.inspect_err(|error| {
             events.add("keypair_not_found", With::default().text("error", error.to_string()));
         })?;
-        if let Some(grace) = app.grace() {
-            self.wait(grace).await?;
-        }
-        let claim = app.claim(request);
-        let fits = self.budget.fits(claim.bytes);
-        let permit = self.budget.take(claim).inspect_err(|_full| {
-            let details = With::default().count("max_concurrent", fits);
-            events.add("execution_rejected_at_capacity", details);
-        })?;
-        let spent = start.elapsed();
-        room_completed(events, "admit", spent);
-        Ok(Admitted { quorate, slot, key, permit })
+        room_completed(events, "admit", start.elapsed());
+        Ok(Admitted { quorate, slot, key, _proof: () })
     }
 
-    /// Waits without holding room for an execution (W-45).
-    async fn wait(&self, grace: Duration) -> Result<(), AdmitError> {
+    /// Waits for a grace, without holding room for an execution (W-45).
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError::ShuttingDown`].
+    pub(crate) async fn wait(&self, grace: Option<Duration>) -> Result<(), AdmitError> {
+        let Some(grace) = grace else { return Ok(()) };
         tokio::select! {
             () = tokio::time::sleep(grace) => Ok(()),
             () = self.shutdown.cancelled() => Err(AdmitError::ShuttingDown),
         }
     }
-}
 
-impl Admitted {
-    /// Takes it apart; the permit is to be held until the answer is made.
-    pub(crate) fn into_parts(self) -> (Quorate, Slot, Arc<KeyPair>, Permit) {
-        (self.quorate, self.slot, self.key, self.permit)
+    /// Takes room to wait in for a request of so many bytes, at once or not at all.
+    ///
+    /// Each takes a connection's share at least, so that one owner whose binaries do not come leaves
+    /// connections to others.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError::Busy`].
+    pub(crate) fn waiting_room(&self, owner: Owner, bytes: u64) -> Result<Permit, AdmitError> {
+        let bytes = bytes.max(self.waiting.share(CONNECTIONS));
+        Ok(self.waiting.take(Claim { owner, bytes })?)
+    }
+
+    /// Takes room for a run, at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError::Busy`].
+    pub(crate) fn room(&self, claim: Claim, events: &Events) -> Result<Permit, AdmitError> {
+        let fits = self.budget.fits(claim.bytes);
+        let permit = self.budget.take(claim).inspect_err(|_full| {
+            let details = With::default().count("max_concurrent", fits);
+            events.add("execution_rejected_at_capacity", details);
+        });
+        Ok(permit?)
     }
 }
 
 /// Reports how long a room took.
-pub(crate) fn room_completed(events: &crate::events::Events, room: &str, spent: Duration) {
+pub(crate) fn room_completed(events: &Events, room: &str, spent: Duration) {
     let details = With::default().text("room", room).milliseconds("duration_ms", spent);
     events.add("room_completed", details);
 }

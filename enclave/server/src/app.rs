@@ -10,6 +10,7 @@ use crypto::secret::Secret;
 use protocol::{
     compute::ComputeRequest,
     config::Config,
+    ids::Owner,
     quorum::{Agreed, Batch},
 };
 use tokio_util::sync::CancellationToken;
@@ -19,16 +20,17 @@ use crate::{budget::Claim, events::Events, keychain::KeyPair, ledger::Effects};
 
 /// What runs inside the enclave. One implementation runs workflows; tests echo.
 pub trait App: Send + Sync {
-    /// What the request will take while it runs. Called before anything about it is known to be
-    /// well-formed, so it never fails.
-    fn claim(&self, request: &ComputeRequest) -> Claim;
+    /// Whose request it is. Called before anything about it is known to be well-formed, so it never
+    /// fails: requests that name nobody are the zero address's.
+    fn owner(&self, request: &ComputeRequest) -> Owner;
 
-    /// How long a request waits before it takes its room.
+    /// How long a request waits before it takes its room. It is loaded meanwhile.
     fn grace(&self) -> Option<Duration> {
         None
     }
 
-    /// Gets ready to run the request, without its secrets and without an effect on the outside.
+    /// Gets ready to run the request, without its secrets and without an effect on the outside. No room
+    /// for a run is taken yet: what this takes is the application's own to bound.
     fn load<'a>(
         &'a self,
         request: &'a ComputeRequest,
@@ -47,6 +49,9 @@ pub trait App: Send + Sync {
 
 /// A request that is ready to run, once.
 pub trait Program: Send {
+    /// What it will take while it runs, beside the signed requests themselves.
+    fn claim(&self) -> Claim;
+
     /// Runs it.
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>>;
 }
@@ -77,6 +82,7 @@ pub struct AppError {
     status: u16,
     code: &'static str,
     is_retryable: bool,
+    retry_after: Option<Duration>,
 }
 
 /// Why settings were not taken.
@@ -102,13 +108,26 @@ impl AppError {
     ///
     /// `code` is a stable word for programs.
     pub fn new(error: &dyn std::error::Error, status: u16, code: &'static str) -> Self {
-        Self { text: error.to_string(), status, code, is_retryable: false }
+        let text = error.to_string();
+        Self { text, status, code, is_retryable: false, retry_after: None }
     }
 
     /// The same, and trying again may help.
     #[must_use]
     pub fn retryable(self) -> Self {
         Self { is_retryable: true, ..self }
+    }
+
+    /// The same, and trying again may help after this time.
+    #[must_use]
+    pub fn retryable_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self.retryable() }
+    }
+
+    /// When trying again may help, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The HTTP status.

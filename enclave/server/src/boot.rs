@@ -208,7 +208,13 @@ async fn start(
         entries: limits::LEDGER_ENTRIES,
         outcome_bytes: memory.outcomes,
     });
-    let gate = Gate { ledger, budget, keychain: Arc::clone(&keychain), shutdown: shutdown.clone() };
+    let gate = Gate {
+        ledger,
+        budget,
+        waiting: Budget::new(memory.waiting),
+        keychain: Arc::clone(&keychain),
+        shutdown: shutdown.clone(),
+    };
     let core = Arc::new(Core {
         config: ConfigStore::new(config.allow_reconfig),
         keychain: Arc::clone(&keychain),
@@ -252,6 +258,7 @@ async fn rotate(
 struct Memory {
     runs: u64,
     loads: u64,
+    waiting: u64,
     bodies: u64,
     outcomes: usize,
 }
@@ -265,6 +272,7 @@ impl Memory {
         Self {
             runs: available / 2,
             loads: available / 8,
+            waiting: available / 16,
             bodies: available / 8,
             outcomes: usize::try_from(available / 16).unwrap_or(usize::MAX),
         }
@@ -282,9 +290,12 @@ impl std::fmt::Debug for Setup {
     }
 }
 
+/// Connections of the bridge, each with one request under way.
+pub(crate) const CONNECTIONS: usize = 1024;
+
 /// What the server gives its one client, the bridge (W-20).
 const SERVER: ServerLimits = ServerLimits {
-    connections: 1024,
+    connections: CONNECTIONS,
     head_bytes: 64 * 1024,
     head_timeout: Duration::from_secs(30),
     write_stall: Duration::from_secs(60),

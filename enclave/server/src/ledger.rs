@@ -23,7 +23,7 @@ use std::{
 use bytes::Bytes;
 use protocol::ids::RequestHash;
 
-use crate::callers::Callers;
+use crate::{budget::retry_after, callers::Callers};
 
 /// The record of all requests.
 #[derive(Clone, Debug)]
@@ -61,7 +61,10 @@ pub(crate) enum ReserveError {
     Executed,
     /// The ledger forgets nothing that could be replayed, and is full.
     #[error("the ledger of executed requests is full")]
-    Full,
+    Full {
+        /// When it may have forgotten one.
+        retry_after: Duration,
+    },
     /// It is being executed now.
     #[error("request is already being processed")]
     InFlight,
@@ -115,7 +118,10 @@ impl Ledger {
             None => {}
         }
         if book.entries.len() >= book.limits.entries {
-            return Err(ReserveError::Full);
+            let first = book.order.front();
+            let first = first.and_then(|(until, _hash)| until.duration_since(book.latest).ok());
+            let retry_after = retry_after(first.unwrap_or(Duration::MAX));
+            return Err(ReserveError::Full { retry_after });
         }
         book.entries.insert(hash, State::InFlight(callers.clone()));
         let slot = Slot { ledger: self.clone(), hash, effects: Effects::default(), closed: false };
@@ -356,7 +362,8 @@ mod tests {
         for byte in 1..=3 {
             ledger.reserve(hash(byte), &Callers::new(), START).unwrap().close(outcome("a"), START);
         }
-        assert_eq!(refusal(&ledger, 4), ReserveError::Full);
+        let retry_after = Duration::from_secs(60);
+        assert_eq!(refusal(&ledger, 4), ReserveError::Full { retry_after });
         assert_eq!(refusal(&ledger, 1), ReserveError::Executed);
     }
 

@@ -4,6 +4,8 @@
 //! reference answers 500 to all of them (W-13); programs read the words `code` and `retryable`, which
 //! v1 does not know. No wildcard stands here: a new error does not compile until somebody decides.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use protocol::{json::DecodeError, quorum::BatchError};
 use transport::http::BodyError;
@@ -12,13 +14,12 @@ use crate::{
     admit::AdmitError,
     answer::Unattested,
     app::{AppError, SettingsRefused},
-    budget::BudgetError,
     config::{SetConfigError, VoteError},
     keys::KeysError,
     ledger::ReserveError,
     notary::NotaryError,
     rooms::OpenError,
-    serve::HoldError,
+    serve::{HoldError, ROOM_TIME},
 };
 
 /// What a caller hears.
@@ -32,6 +33,8 @@ pub(crate) struct Reject {
     pub(crate) code: &'static str,
     /// Whether the same request may be sent again.
     pub(crate) is_retryable: bool,
+    /// When there may be room, where that is what it lacks.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Why a request was not executed.
@@ -77,11 +80,17 @@ pub(crate) enum RequestError {
 
 impl Reject {
     fn new(status: StatusCode, text: impl Into<String>, code: &'static str) -> Self {
-        Self { status, text: text.into(), code, is_retryable: false }
+        Self { status, text: text.into(), code, is_retryable: false, retry_after: None }
     }
 
     fn retryable(self) -> Self {
         Self { is_retryable: true, ..self }
+    }
+
+    /// There is no room, and may be after this time.
+    fn full(text: impl Into<String>, retry_after: Duration) -> Self {
+        let full = Self::new(StatusCode::TOO_MANY_REQUESTS, text, "capacity").retryable();
+        Self { retry_after: Some(retry_after), ..full }
     }
 }
 
@@ -106,9 +115,8 @@ impl From<&RequestError> for Reject {
             RequestError::Decode(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid json", "invalid_json")
             }
-            RequestError::Flooded => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string(), "capacity").retryable()
-            }
+            // Who waited so long in vain may find room after as long again.
+            RequestError::Flooded => Self::full(error.to_string(), ROOM_TIME),
             RequestError::Method => {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, error.to_string(), "method_not_allowed")
             }
@@ -128,9 +136,9 @@ impl From<&AdmitError> for Reject {
     fn from(error: &AdmitError) -> Self {
         let text = error.to_string();
         match error {
-            AdmitError::Busy(BudgetError::Full | BudgetError::Owner) => {
+            AdmitError::Busy(busy) => {
                 let text = app_text(&text, StatusCode::TOO_MANY_REQUESTS.as_u16());
-                Self::new(StatusCode::TOO_MANY_REQUESTS, text, "capacity").retryable()
+                Self::full(text, busy.retry_after())
             }
             AdmitError::Ciphertexts { .. } | AdmitError::NoApp | AdmitError::NoVersion => {
                 Self::new(StatusCode::BAD_REQUEST, text, "invalid_request")
@@ -142,8 +150,8 @@ impl From<&AdmitError> for Reject {
             AdmitError::Ledger(ReserveError::InFlight) => {
                 Self::new(StatusCode::CONFLICT, text, "in_flight").retryable()
             }
-            AdmitError::Ledger(ReserveError::Full) => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, text, "capacity").retryable()
+            AdmitError::Ledger(ReserveError::Full { retry_after }) => {
+                Self::full(text, *retry_after)
             }
             AdmitError::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text, "shutting_down").retryable()
@@ -157,7 +165,8 @@ impl From<&AppError> for Reject {
         let status = StatusCode::from_u16(error.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let text = app_text(&error.to_string(), error.status());
-        Self { status, text, code: error.code(), is_retryable: error.is_retryable() }
+        let (code, is_retryable) = (error.code(), error.is_retryable());
+        Self { status, text, code, is_retryable, retry_after: error.retry_after() }
     }
 }
 
@@ -276,10 +285,10 @@ fn app_text(message: &str, code: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keychain::FindKeyError;
+    use crate::{budget::BudgetError, keychain::FindKeyError};
 
     fn reject(error: impl Into<RequestError>) -> (u16, String, &'static str, bool) {
-        let Reject { status, text, code, is_retryable } = Reject::from(&error.into());
+        let Reject { status, text, code, is_retryable, .. } = Reject::from(&error.into());
         (status.as_u16(), text, code, is_retryable)
     }
 
@@ -298,7 +307,7 @@ mod tests {
     fn capacity_is_429_with_the_text_peers_know() {
         let text = "error executing enclave app request: \
                     &{enclave at capacity: too many concurrent executions 429}";
-        let busy = AdmitError::Busy(BudgetError::Full);
+        let busy = AdmitError::Busy(BudgetError::Full { retry_after: Duration::from_secs(1) });
         assert_eq!(reject(busy), (429, text.to_owned(), "capacity", true));
     }
 

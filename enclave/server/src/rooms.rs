@@ -10,13 +10,16 @@ use std::{
 };
 
 use crypto::secret::Secret;
-use protocol::compute::SignedComputeRequest;
+use protocol::{
+    compute::{ComputeRequest, SignedComputeRequest},
+    quorum::Batch,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admit::{Admitted, room_completed},
+    admit::{AdmitError, Admitted, Gate, room_completed},
     app::{App, AppError, Program, RunContext},
-    budget::Permit,
+    budget::{Claim, Permit},
     events::With,
     keychain::KeyPair,
     ledger::Slot,
@@ -24,13 +27,15 @@ use crate::{
     received::Quorate,
 };
 
-/// A request whose program is there, or why it is not.
+/// A request whose program is there, with room to run it; or why it is not there.
 ///
 /// An application that cannot run the request is reported by [`Ready::run`]: peers expect shares to
 /// be judged first.
 pub(crate) struct Loaded {
-    admitted: Admitted,
-    program: Result<Box<dyn Program>, AppError>,
+    quorate: Quorate,
+    slot: Slot,
+    key: Arc<KeyPair>,
+    program: Result<Runnable, AppError>,
 }
 
 /// A request with its secrets open. What follows is the run, at once.
@@ -38,9 +43,14 @@ pub(crate) struct Ready {
     quorate: Quorate,
     slot: Slot,
     key: Arc<KeyPair>,
-    permit: Permit,
-    program: Result<Box<dyn Program>, AppError>,
+    program: Result<Runnable, AppError>,
     secrets: Vec<(String, Secret)>,
+}
+
+/// A program, and room for its run.
+struct Runnable {
+    program: Box<dyn Program>,
+    permit: Permit,
 }
 
 /// A request whose run ended well.
@@ -85,11 +95,31 @@ pub(crate) enum OpenError {
 }
 
 impl Admitted {
-    /// Room 7: has the application get ready.
-    pub(crate) async fn load(self, app: &dyn App) -> Loaded {
-        let quorate = &self.quorate;
-        let program = app.load(quorate.batch.get().request(), &quorate.events).await;
-        Loaded { admitted: self, program }
+    /// Room 7: has the application get ready while the grace passes, then takes room for the run.
+    ///
+    /// What is loaded stays for whoever is sent away here and comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError::Busy`] and [`AdmitError::ShuttingDown`]; the request may be sent again.
+    pub(crate) async fn load(self, app: &dyn App, gate: &Gate) -> Result<Loaded, AdmitError> {
+        let Self { quorate, slot, key, .. } = self;
+        let (batch, events) = (quorate.batch.get(), &quorate.events);
+        let batch_bytes = bytes_of(batch);
+        let waiting = gate.waiting_room(app.owner(batch.request()), batch_bytes)?;
+        let loading = async { Ok(app.load(batch.request(), events).await) };
+        let (program, ()) = tokio::try_join!(loading, gate.wait(app.grace()))?;
+        let program = match program {
+            Ok(program) => {
+                let Claim { owner, bytes } = program.claim();
+                let bytes = bytes.saturating_add(batch_bytes);
+                let permit = gate.room(Claim { owner, bytes }, events)?;
+                Ok(Runnable { program, permit })
+            }
+            Err(error) => Err(error),
+        };
+        drop(waiting);
+        Ok(Loaded { quorate, slot, key, program })
     }
 }
 
@@ -100,8 +130,7 @@ impl Loaded {
     ///
     /// [`OpenError`]; nothing happened, so the request may be sent again.
     pub(crate) async fn open(self, now: SystemTime) -> Result<Ready, OpenError> {
-        let Self { admitted, program } = self;
-        let (quorate, slot, key, permit) = admitted.into_parts();
+        let Self { quorate, slot, key, program } = self;
         let start = Instant::now();
         let ciphertexts = quorate.batch.get().request().ciphertexts.as_ref().map_or(0, Vec::len);
         let secrets = open_all(&quorate, &key, now).await.inspect_err(|error| {
@@ -112,7 +141,7 @@ impl Loaded {
             .seconds("duration_seconds", start.elapsed())
             .count("num_ciphertexts", ciphertexts);
         quorate.events.add("shares_combining_completed", details);
-        Ok(Ready { quorate, slot, key, permit, program, secrets })
+        Ok(Ready { quorate, slot, key, program, secrets })
     }
 }
 
@@ -126,12 +155,12 @@ impl Ready {
         self,
         abandoned: CancellationToken,
     ) -> Result<Finished, Box<FailedRun>> {
-        let Self { quorate, slot, key, permit, program, secrets } = self;
+        let Self { quorate, slot, key, program, secrets } = self;
         let start = Instant::now();
         tracing::debug!(request = %quorate.batch.get().hash(), "request running");
         let ran = match program {
             Err(error) => Err(error),
-            Ok(program) => {
+            Ok(Runnable { program, permit }) => {
                 let context = RunContext {
                     batch: Arc::clone(&quorate.batch),
                     config: Arc::clone(&quorate.config),
@@ -143,13 +172,13 @@ impl Ready {
                 };
                 let ran = program.run(context).await;
                 room_completed(&quorate.events, "run", start.elapsed());
-                ran
+                ran.map(|output| (output, permit))
             }
         };
         let details = With::default().seconds("duration_seconds", start.elapsed());
         quorate.events.add("app_execution_completed", details);
         match ran {
-            Ok(output) => Ok(Finished { quorate, slot, output, permit }),
+            Ok((output, permit)) => Ok(Finished { quorate, slot, output, permit }),
             Err(error) => {
                 let details = With::default().error(&error.to_string(), error.status());
                 quorate.events.add("app_execution_failed", details);
@@ -207,6 +236,22 @@ fn share_sets<'r>(
         }
     }
     if nodes.is_empty() { Err(last) } else { Ok(nodes) }
+}
+
+/// What a batch takes in memory, roughly: what in it may be large.
+fn bytes_of(batch: &Batch) -> u64 {
+    let lists = |request: &ComputeRequest| {
+        let shares = request.encrypted_decryption_key_shares.iter().flatten().flatten();
+        let shares = shares.chain(&request.ciphertexts);
+        shares.flatten().map(|bytes| bytes.as_slice().len()).sum::<usize>()
+    };
+    let bytes: usize = batch
+        .signed()
+        .map(|signed| {
+            signed.request.public_data.as_slice().len().saturating_add(lists(&signed.request))
+        })
+        .sum();
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// One node's sealed shares for one ciphertext.

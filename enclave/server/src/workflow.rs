@@ -68,6 +68,9 @@ struct Prepared {
     settings: Arc<Active>,
     execution: Execution,
     module: Arc<Module>,
+    limits: Limits,
+    /// Bytes of the public data.
+    request_bytes: usize,
 }
 
 /// Why a workflow did not run. The texts are those peers match on (8.2).
@@ -111,7 +114,7 @@ impl Workflows {
         clock: Arc<dyn Clock>,
         limits: LimitSet,
     ) -> Result<Self, EngineError> {
-        let instances = budget.fits(RUN_BYTES).min(MOST_INSTANCES);
+        let instances = budget.fits(LEAST_RUN_BYTES).min(MOST_INSTANCES);
         let instances = u32::try_from(instances).unwrap_or(1);
         let engine = Engine::new(Capacity { instances, ..Capacity::default() })?;
         let binaries = Binaries::new(engine.clone(), Arc::clone(&egress), loads);
@@ -144,15 +147,16 @@ impl Workflows {
         }
         // Without settings nothing was loaded.
         let settings = settings.ok_or(LoadError::Aborted)?;
-        Ok(Prepared { tools: Arc::clone(&self.tools), settings, execution, module })
+        let (tools, limits) = (Arc::clone(&self.tools), limits_of(self.tools.limits, &settings));
+        let request_bytes = request.public_data.as_slice().len();
+        Ok(Prepared { tools, settings, execution, module, limits, request_bytes })
     }
 }
 
 impl App for Workflows {
-    fn claim(&self, request: &ComputeRequest) -> Claim {
+    fn owner(&self, request: &ComputeRequest) -> Owner {
         let execution = messages::decode::<WorkflowExecution>(request.public_data.as_slice());
-        let owner = execution.map(|execution| execution.owner).unwrap_or_default();
-        Claim { owner: Owner::normalised(&owner), bytes: RUN_BYTES }
+        Owner::normalised(&execution.map(|execution| execution.owner).unwrap_or_default())
     }
 
     fn grace(&self) -> Option<Duration> {
@@ -181,6 +185,13 @@ impl App for Workflows {
 }
 
 impl Program for Prepared {
+    fn claim(&self) -> Claim {
+        let facts = self.module.facts();
+        let module = (facts.survey.memory_max_pages, facts.resident_bytes);
+        let bytes = run_bytes(module, self.request_bytes, &self.limits);
+        Claim { owner: self.execution.owner(), bytes }
+    }
+
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
         Box::pin(async move { self.execute(context).await.map_err(Into::into) })
     }
@@ -188,14 +199,13 @@ impl Program for Prepared {
 
 impl Prepared {
     async fn execute(self, context: RunContext) -> Result<Vec<u8>, WorkflowError> {
-        let Self { tools, settings, execution, module } = self;
+        let Self { tools, settings, execution, module, limits, .. } = self;
         let RunContext { batch, config, key, secrets, events, effects, abandoned } = context;
         // A workflow fetches its secrets itself; those that came with the request are not for it.
         drop(secrets);
         let message = &execution.message;
         let started = With::default().text("workflow_id", message.workflow_id.as_str());
         events.add("workflow_execute_started", started);
-        let limits = limits_of(tools.limits, &settings);
         let relay = Relay {
             remote: Arc::clone(&tools.remote),
             settings,
@@ -236,8 +246,11 @@ impl From<WorkflowError> for AppError {
             WorkflowError::App { .. } => (400, "unknown_app"),
             WorkflowError::Execution(_) => (400, "invalid_execution"),
             WorkflowError::Requirements => (400, "requirements_not_met"),
-            WorkflowError::Load(LoadError::Busy(_) | LoadError::Module(AdmitError::Busy)) => {
-                return Self::new(&error, 429, "capacity").retryable();
+            WorkflowError::Load(LoadError::Busy(busy)) => {
+                return Self::new(&error, 429, "capacity").retryable_after(busy.retry_after());
+            }
+            WorkflowError::Load(LoadError::Module(AdmitError::Busy)) => {
+                return Self::new(&error, 429, "capacity").retryable_after(COMPILE_TIME);
             }
             WorkflowError::Load(
                 LoadError::Fetch(_) | LoadError::Aborted | LoadError::Module(AdmitError::Aborted),
@@ -265,6 +278,27 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
     let mut response = Vec::with_capacity(result.len().saturating_add(6));
     prost::encoding::bytes::encode(SDK_EXECUTION_RESULT, &result, &mut response);
     Some(response)
+}
+
+/// What a run takes at most: the pages that its module may have, the module itself, which a full cache
+/// may have forgotten, the request as it was decoded and as the guest gets it, what is asked and
+/// answered, the result in three forms, and events.
+fn run_bytes(
+    (max_pages, resident_bytes): (Option<u64>, u64),
+    request_bytes: usize,
+    limits: &Limits,
+) -> u64 {
+    let declared = max_pages.map_or(u64::MAX, |pages| pages.saturating_mul(PAGE_BYTES));
+    let request = u64::try_from(request_bytes).unwrap_or(u64::MAX).saturating_mul(2);
+    let parts = [
+        declared.min(limits.memory_bytes),
+        resident_bytes,
+        request,
+        limits.held_bytes,
+        limits.result_bytes.saturating_mul(3),
+        EVENT_BYTES,
+    ];
+    parts.into_iter().fold(0, u64::saturating_add)
 }
 
 /// Reports what a run used, however it ended.
@@ -299,13 +333,20 @@ pub fn run_limits(set: LimitSet, timeout: Duration) -> Limits {
     Limits { held_bytes: HELD_BYTES, ..limits }
 }
 
-/// What a run may take beside the enclave's own memory: the guest's pages, its calls in flight and
-/// the answers it has not read yet, its result in three forms, and its events.
-const RUN_BYTES: u64 =
-    limits::WORKFLOW_MEMORY_BYTES + HELD_BYTES + 3 * 8 * 1024 * 1024 + 4 * 1024 * 1024;
+/// What any run takes, whatever its module and its limits: more runs than this allows never fit.
+const LEAST_RUN_BYTES: u64 = HELD_BYTES + EVENT_BYTES;
+
+/// What the events of a run take: kept, as JSON, and in the answer.
+const EVENT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A page of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
 
 /// What a workflow has asked, and answers that it has not read.
 const HELD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What compiling a large module takes: when an owner who has too many of them waiting has one less.
+const COMPILE_TIME: Duration = Duration::from_secs(3);
 
 /// Instances for which address space is set aside, on the largest machine.
 const MOST_INSTANCES: u64 = 256;
@@ -326,6 +367,20 @@ mod tests {
             |set, seconds| run_limits(set, Duration::from_secs(seconds)).timeout.as_secs();
         assert_eq!((timeout(LimitSet::Don, 3_600), timeout(LimitSet::Don, 7)), (300, 7));
         assert_eq!(timeout(LimitSet::Reference, 3_600), 3_600);
+    }
+
+    #[test]
+    fn w15_a_run_claims_what_its_module_and_its_limits_let_it_take() {
+        let limits = |set| run_limits(set, Duration::from_secs(1));
+        let reference = limits(LimitSet::Reference);
+        let whole = run_bytes((None, 0), 0, &reference);
+        assert_eq!(run_bytes((Some(u64::MAX), 0), 0, &reference), whole);
+        let declared = whole - run_bytes((Some(16), 0), 0, &reference);
+        assert_eq!(declared, 128_000_000 - 16 * 65_536, "only the pages it may have");
+        assert_eq!(run_bytes((None, 7), 100, &reference), whole + 7 + 200);
+        assert!(run_bytes((None, 0), 0, &limits(LimitSet::Don)) < whole);
+        assert!(run_bytes((Some(0), 0), 0, &limits(LimitSet::Don)) >= LEAST_RUN_BYTES);
+        assert_eq!(run_bytes((None, u64::MAX), usize::MAX, &reference), u64::MAX);
     }
 
     #[test]

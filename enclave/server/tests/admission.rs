@@ -38,12 +38,12 @@ struct Run {
     gate: Arc<Semaphore>,
     runs: Arc<AtomicU32>,
     data: Vec<u8>,
+    claim: u64,
 }
 
 impl App for Gated {
-    fn claim(&self, request: &ComputeRequest) -> Claim {
-        let owner = String::from_utf8_lossy(request.public_data.as_slice()).into_owned();
-        Claim { owner: Owner::normalised(&owner), bytes: self.claim }
+    fn owner(&self, request: &ComputeRequest) -> Owner {
+        Owner::normalised(&String::from_utf8_lossy(request.public_data.as_slice()))
     }
 
     fn load<'a>(
@@ -55,12 +55,18 @@ impl App for Gated {
             gate: Arc::clone(&self.gate),
             runs: Arc::clone(&self.runs),
             data: request.public_data.as_slice().to_vec(),
+            claim: self.claim,
         };
         Box::pin(async move { Ok(Box::new(run) as Box<dyn Program>) })
     }
 }
 
 impl Program for Run {
+    fn claim(&self) -> Claim {
+        let owner = String::from_utf8_lossy(&self.data);
+        Claim { owner: Owner::normalised(&owner), bytes: self.claim }
+    }
+
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
         Box::pin(async move {
             self.runs.fetch_add(1, Ordering::AcqRel);
@@ -138,10 +144,7 @@ async fn w15_without_room_a_request_is_sent_away_and_may_come_back() {
     };
     let (first, refused) = tokio::join!(first, rest);
     assert_eq!(first.status, 200);
-    assert_eq!(
-        (refused.status.as_u16(), refused.headers["retry-after"].to_str().unwrap()),
-        (429, "1")
-    );
+    assert_eq!((refused.status.as_u16(), retry_after(&refused)), (429, 1));
     let text = "error executing enclave app request: \
                 &{enclave at capacity: too many concurrent executions 429}";
     assert_eq!(refused.error(), text);
@@ -149,6 +152,74 @@ async fn w15_without_room_a_request_is_sent_away_and_may_come_back() {
     assert_eq!((&value["code"], &value["retryable"]), (&"capacity".into(), &true.into()));
     assert_eq!(refused.event("execution_rejected_at_capacity")["max_concurrent"], 1);
     assert_eq!(scene.send(&two).await.status, 200, "nothing was used up");
+}
+
+/// Seconds.
+fn retry_after(reply: &world::Reply) -> u64 {
+    reply.headers["retry-after"].to_str().unwrap().parse().unwrap()
+}
+
+/// A claim of which about ten fit together.
+fn tenth() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
+    let kib: u64 = line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap();
+    kib * 1024 / 2 / 10
+}
+
+#[tokio::test]
+async fn w15_of_a_burst_some_are_served_and_the_rest_are_told_when_to_come_back() {
+    let scene = scene(tenth(), 0).await;
+    // Each for another owner.
+    let owners: Vec<_> = (1..=40).map(|id| (id, format!("{id:02x}"))).collect();
+    let requests = join_all(owners.iter().map(|(id, owner)| scene.request(*id, owner))).await;
+    let refused = AtomicU32::new(0);
+    let sending = join_all(requests.iter().map(|request| async {
+        let reply = scene.send(request).await;
+        if reply.status == 429 {
+            assert!((1..=60).contains(&retry_after(&reply)));
+            refused.fetch_add(1, Ordering::AcqRel);
+        }
+        reply.status.as_u16()
+    }));
+    let opening = async {
+        while scene.runs.load(Ordering::Acquire) + refused.load(Ordering::Acquire) < 40 {
+            tokio::task::yield_now().await;
+        }
+        scene.gate.add_permits(1_000);
+    };
+    let (statuses, ()) = tokio::join!(sending, opening);
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert!((5..=15).contains(&served), "{served}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    let again = requests.iter().zip(&statuses).filter(|(_request, status)| **status == 429);
+    let again = again.take(5).map(|(request, _status)| scene.send(request));
+    let again = tokio::time::timeout(Duration::from_secs(5), join_all(again)).await.unwrap();
+    assert!(again.iter().all(|reply| reply.status == 200), "there is room again at once");
+}
+
+#[tokio::test]
+async fn a_module_is_fetched_while_its_request_waits_out_the_grace() {
+    let world = World::ready().await;
+    world.settings(r#","workflowGracePeriod":"1h""#).await;
+    let guest = world::guest::wat(world::guest::SAY_HI);
+    let execution = world.publish(&guest, "", "e1");
+    let request = ComputeRequest::for_execution(&execution, &world.key().await);
+    let batch = world.committee.sign(&request, &[0, 1]);
+    let fetches = || world.bridge.asked().len();
+    let others = async {
+        while fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.settings("").await;
+        let other = world.execute(&world.publish(&guest, "", "e2")).await;
+        assert_eq!(other.status, 200, "{}", other.text());
+    };
+    tokio::select! {
+        _reply = world.send(&batch) => panic!("an hour has passed"),
+        () = others => {}
+    }
+    assert_eq!(fetches(), 1);
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub struct Survey {
     pub table_elements: u64,
     /// Pages of 64 KiB that its memory begins with.
     pub memory_pages: u64,
+    /// Pages that its memory may grow to, where it says so itself.
+    pub memory_max_pages: Option<u64>,
 }
 
 impl Survey {
@@ -109,7 +111,9 @@ impl Survey {
             }
             Payload::MemorySection(memories) => {
                 for memory in memories {
-                    self.memory_pages = self.memory_pages.saturating_add(memory?.initial);
+                    let memory = memory?;
+                    self.memory_pages = self.memory_pages.saturating_add(memory.initial);
+                    self.memory_max_pages = memory.maximum;
                 }
             }
             Payload::DataSection(segments) => {
@@ -178,4 +182,19 @@ fn within(
     error: impl FnOnce(u64, u64) -> TooComplex,
 ) -> Result<(), TooComplex> {
     if got > limit { Err(error(got, limit)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_that_names_no_maximum_has_none() {
+        for (memory, expected) in [("(memory 3)", None), ("(memory 3 7)", Some(7))] {
+            let module = wat::parse_str(format!("(module {memory})")).unwrap();
+            let survey = Survey::of(&module, &BinaryLimits::default(), &Capacity::default());
+            let survey = survey.unwrap();
+            assert_eq!((survey.memory_pages, survey.memory_max_pages), (3, expected));
+        }
+    }
 }

@@ -7,14 +7,14 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use protocol::{
     answer::{EnclaveErrorResponse, EnclaveRefusal},
     ids::RequestHash,
     json, limits,
 };
 
-use super::{Core, Held, HoldError, json_answer};
+use super::{Answer, Core, Held, HoldError, json_answer};
 use crate::{
     answer::{Answered, ENDPOINT, Unattested, metrics},
     callers::Callers,
@@ -55,7 +55,7 @@ pub(super) async fn execute(core: Arc<Core>, request: Request<Body>) -> Response
     let (started, agreed) = (Instant::now(), Arc::default());
     let journey = Journey { core, events, callers, started, agreed };
     let lost = journey.clone();
-    let (status, body) = match journey.accept(request).await {
+    let answer = match journey.accept(request).await {
         Err(error) => journey.refuse(&error),
         Ok((held, nonce)) => {
             let travelling = tokio::spawn(journey.travel(held, nonce));
@@ -65,7 +65,7 @@ pub(super) async fn execute(core: Arc<Core>, request: Request<Body>) -> Response
             }
         }
     };
-    json_answer(status, body)
+    json_answer(answer)
 }
 
 impl Journey {
@@ -88,22 +88,22 @@ impl Journey {
         Ok((held, nonce))
     }
 
-    /// Gives status and body, whatever happens.
-    async fn travel(self, held: Held, nonce: Option<Vec<u8>>) -> (StatusCode, Bytes) {
+    /// Gives an answer, whatever happens.
+    async fn travel(self, held: Held, nonce: Option<Vec<u8>>) -> Answer {
         let travelling = self.through_rooms(held, nonce);
         match self.callers.watch(limits::ABANDONED_RUN_GRACE, travelling).await {
             Ok(Answered { status, body }) => {
                 let request = self.agreed.get().map(tracing::field::display);
                 tracing::info!(request, status = status.as_u16(), "request answered");
-                (status, body)
+                Answer { status, body, retry_after: None }
             }
             Err(Stopped { error, slot }) => {
-                let (status, body) = self.refuse(&error);
+                let answer = self.refuse(&error);
                 if let Some(slot) = slot {
-                    let outcome = Outcome { status: status.as_u16(), body: body.clone() };
-                    slot.fail(outcome, self.now());
+                    let (status, body) = (answer.status.as_u16(), answer.body.clone());
+                    slot.fail(Outcome { status, body }, self.now());
                 }
-                (status, body)
+                answer
             }
         }
     }
@@ -115,9 +115,8 @@ impl Journey {
         drop(held);
         let quorate = received.agree(core.config.snapshot())?;
         let _first = self.agreed.set(quorate.batch.get().hash());
-        let admitted = core.gate.admit(quorate, &*core.app, &self.callers, self.now());
-        let admitted = self.unless_abandoned(admitted).await??;
-        let loaded = self.unless_abandoned(admitted.load(&*core.app)).await?;
+        let admitted = core.gate.admit(quorate, &self.callers, self.now())?;
+        let loaded = self.unless_abandoned(admitted.load(&*core.app, &core.gate)).await??;
         let ready = loaded.open(self.now()).await?;
         let finished = ready.run(self.callers.abandoned().clone()).await?;
         let now = || self.now();
@@ -134,7 +133,7 @@ impl Journey {
     }
 
     /// The JSON of a refusal, which reports the end of the request too.
-    fn refuse(&self, error: &RequestError) -> (StatusCode, Bytes) {
+    fn refuse(&self, error: &RequestError) -> Answer {
         let reject = Reject::from(error);
         let (status, code) = (reject.status.as_u16(), reject.code);
         let request = self.agreed.get().map(tracing::field::display);
@@ -145,7 +144,8 @@ impl Journey {
             .count("status_code", reject.status.as_u16())
             .seconds("duration_seconds", self.started.elapsed());
         self.events.add("request_completed", details);
-        (reject.status, body(&reject, &self.events))
+        let body = body(&reject, &self.events);
+        Answer { status: reject.status, body, retry_after: reject.retry_after }
     }
 
     fn now(&self) -> SystemTime {

@@ -51,6 +51,15 @@ pub(crate) struct Held {
     _room: tokio::sync::OwnedSemaphorePermit,
 }
 
+/// An answer in JSON.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+    /// When to come back, for those who are sent away for want of room.
+    retry_after: Option<Duration>,
+}
+
 /// Why a body is not in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HoldError {
@@ -151,7 +160,8 @@ fn stored(core: &Core, hash: &str) -> Response {
     match outcome {
         Some(outcome) => {
             let status = StatusCode::from_u16(outcome.status);
-            json_answer(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), outcome.body)
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            json_answer(Answer { status, body: outcome.body, retry_after: None })
         }
         None => plain(StatusCode::NOT_FOUND, "no stored result for this request"),
     }
@@ -194,7 +204,7 @@ impl Bodies {
 /// A refusal outside of `/requests`: its text and a line end.
 fn refused(reject: &Reject) -> Response {
     let mut response = plain(reject.status, &reject.text);
-    add_retry_after(&mut response);
+    add_retry_after(&mut response, reject.retry_after);
     response
 }
 
@@ -214,12 +224,12 @@ fn not_allowed(allow: &'static str) -> Response {
 fn with_line_end<T: Wire>(status: StatusCode, value: &T) -> Response {
     let mut body = json::to_vec(value);
     body.push(b'\n');
-    json_answer(status, body.into())
+    json_answer(Answer { status, body: body.into(), retry_after: None })
 }
 
-fn json_answer(status: StatusCode, body: Bytes) -> Response {
+fn json_answer(Answer { status, body, retry_after }: Answer) -> Response {
     let mut response = answer(status, "application/json", body);
-    add_retry_after(&mut response);
+    add_retry_after(&mut response, retry_after);
     response
 }
 
@@ -237,10 +247,12 @@ fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Respon
     response
 }
 
-/// Says when to come back, to those who are sent away for want of room.
-fn add_retry_after(response: &mut Response) {
-    if response.status() == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+/// Says when to come back, in whole seconds, to those who are sent away for want of room.
+fn add_retry_after(response: &mut Response, time: Option<Duration>) {
+    if let Some(time) = time {
+        let seconds = time.as_millis().div_ceil(1000);
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 
@@ -251,7 +263,7 @@ const CONTROL_BODY_BYTES: usize = 1024 * 1024;
 const LARGEST_KIB: usize = limits::INBOUND_BODY_BYTES / 1024;
 
 /// How long a body waits for room.
-const ROOM_TIME: Duration = Duration::from_secs(10);
+pub(crate) const ROOM_TIME: Duration = Duration::from_secs(10);
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(60);

@@ -23,8 +23,8 @@ struct Run {
 struct NoLuck;
 
 impl App for Echo {
-    fn claim(&self, _request: &ComputeRequest) -> Claim {
-        Claim { owner: Owner::normalised(""), bytes: 1 }
+    fn owner(&self, _request: &ComputeRequest) -> Owner {
+        Owner::normalised("")
     }
 
     fn load<'a>(
@@ -39,6 +39,10 @@ impl App for Echo {
 }
 
 impl Program for Run {
+    fn claim(&self) -> Claim {
+        Claim { owner: Owner::normalised(""), bytes: 1 }
+    }
+
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
         Box::pin(async move {
             if self.data == "public fail" {
