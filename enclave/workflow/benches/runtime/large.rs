@@ -30,7 +30,8 @@ pub(crate) fn guest(functions: u32, seed: u64) -> Vec<u8> {
     tables.table(TableType { element_type, minimum, maximum, table64: false, shared: false });
     let mut memories = MemorySection::new();
     let (minimum, maximum) = (PAGES, None);
-    let memory = MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None };
+    let memory =
+        MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None };
     memories.memory(memory);
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
@@ -72,7 +73,11 @@ fn work(random: &mut Random) -> Function {
     for _ in 0..blocks {
         body.block(BlockType::Empty);
         step(&mut body, random);
-        body.local_get(3).i32_const(1 + random.below(64).cast_signed()).i32_and().i32_eqz().br_if(0);
+        body.local_get(3)
+            .i32_const(1 + random.below(64).cast_signed())
+            .i32_and()
+            .i32_eqz()
+            .br_if(0);
         step(&mut body, random);
         body.end();
     }
