@@ -29,8 +29,9 @@ pub(crate) struct Inspect {
     /// The workflow's configuration, handed to it when it is asked for its triggers.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON object: delivered, brotli, module, sdk, call_capability_parameters, memory,
-    /// table, functions, compile_ms, resident_bytes, imports, triggers, error, refused.
+    /// Print one JSON object: delivered, brotli, module, sdk, call_capability_parameters,
+    /// memory_pages, table_elements, functions, code_bytes, compile_ms, resident_bytes, imports,
+    /// triggers, error, refused.
     #[arg(long)]
     json: bool,
     /// The workflow: a WebAssembly module for wasm32-wasip1, as it is or compressed with brotli.
