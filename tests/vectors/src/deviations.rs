@@ -1,16 +1,11 @@
 //! Where we differ from the reference on purpose: by rule, never by case.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
 use serde_json::Value;
 
 use crate::{Answer, Case, Text};
 
-/// The rules of `deviations.toml`. Each is for one file, the kinds of question it names, and one
-/// error or text.
+/// The rules of `deviations.toml`. Each is for one file and one error, or one kind of question and one
+/// text.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deviations {
@@ -28,8 +23,6 @@ pub struct Deviations {
 #[serde(deny_unknown_fields)]
 struct Refused {
     file: String,
-    /// The kinds of question for which it holds; for a file of a form of its own, its parts.
-    ops: Vec<String>,
     error: String,
     reason: String,
 }
@@ -60,26 +53,10 @@ impl Deviations {
         rules
     }
 
-    /// Whether we may refuse with this error what the reference accepts, in whatever question.
+    /// Whether we may refuse with this error what the reference accepts.
     #[must_use]
     pub fn may_refuse(&self, file: &str, variant: &str) -> bool {
-        let mut rules = self.refused.iter().filter(|r| r.file == file && r.error == variant);
-        let Some(rule) = rules.next() else { return false };
-        for op in &rule.ops {
-            mark(file, op, variant);
-        }
-        true
-    }
-
-    fn may_refuse_in(&self, file: &str, op: &str, variant: &str) -> bool {
-        let is_it = |rule: &&Refused| {
-            rule.file == file && rule.error == variant && rule.ops.iter().any(|known| known == op)
-        };
-        let found = self.refused.iter().any(|rule| is_it(&rule));
-        if found {
-            mark(file, op, variant);
-        }
-        found
+        self.refused.iter().any(|rule| rule.file == file && rule.error == variant)
     }
 
     /// Whether we may answer otherwise where the reference answers with this text.
@@ -88,25 +65,6 @@ impl Deviations {
     #[must_use]
     pub fn may_answer(&self, file: &str, op: &str, theirs: &str) -> bool {
         find(&self.answered, file, op, |reference| theirs.contains(reference))
-    }
-
-    /// Holds the rules about some questions of a file to the cases that were asked in this process: a
-    /// rule that none of them needed says something that is not so any more.
-    ///
-    /// # Panics
-    ///
-    /// If there is such a rule.
-    pub fn check_used(&self, file: &str, ops: &[&str]) {
-        let refused = self.refused.iter().filter(|rule| rule.file == file);
-        let refused = refused.flat_map(|r| r.ops.iter().map(|op| (op.as_str(), r.error.as_str())));
-        let others = self.accepted.iter().chain(&self.answered).filter(|rule| rule.file == file);
-        let others = others.map(|rule| (rule.op.as_str(), rule.reference.as_str()));
-        let used = used();
-        let is_stale = |(op, key): &(&str, &str)| {
-            ops.contains(op) && !used.contains(&[file, op, key].map(str::to_owned))
-        };
-        let stale: Vec<_> = refused.chain(others).filter(is_stale).collect();
-        assert!(stale.is_empty(), "{file}: no case needs these rules: {stale:?}");
     }
 
     /// Holds one answer to the rules.
@@ -127,7 +85,7 @@ impl Deviations {
             }
             (Some(theirs), None, Answer::Value(value)) => compare_value(theirs, value),
             (Some(_), None, Answer::Refused(refusal)) => {
-                if self.may_refuse_in(file, &case.op, &refusal.variant) {
+                if self.may_refuse(file, &refusal.variant) {
                     return Ok(());
                 }
                 Err(format!(
@@ -149,22 +107,7 @@ impl Deviations {
 
 /// Whether there is a rule about this question whose text fits.
 fn find(rules: &[Accepted], file: &str, op: &str, fits: impl Fn(&str) -> bool) -> bool {
-    let is_it = |rule: &&Accepted| rule.file == file && rule.op == op && fits(&rule.reference);
-    let rule = rules.iter().find(is_it);
-    if let Some(rule) = rule {
-        mark(file, op, &rule.reference);
-    }
-    rule.is_some()
-}
-
-/// The rules that cases of this process needed: file, question, and error or text.
-fn used() -> MutexGuard<'static, BTreeSet<[String; 3]>> {
-    static USED: Mutex<BTreeSet<[String; 3]>> = Mutex::new(BTreeSet::new());
-    USED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn mark(file: &str, op: &str, key: &str) {
-    used().insert([file, op, key].map(str::to_owned));
+    rules.iter().any(|rule| rule.file == file && rule.op == op && fits(&rule.reference))
 }
 
 fn compare_text(theirs: &str, ours: &str, text: Text) -> Result<(), String> {
