@@ -77,7 +77,7 @@ pub(crate) struct Simulate {
     /// but its owner may read the file: mode 0600.
     #[arg(long, value_name = "FILE")]
     secrets: Option<PathBuf>,
-    /// What capabilities answer: JSON, or TOML with an [[answer]] for each call. See below.
+    /// What capabilities answer: JSON, or TOML with an `[[answer]]` for each call. See below.
     #[arg(long, value_name = "FILE")]
     capabilities: Option<PathBuf>,
     #[command(flatten)]

@@ -26,7 +26,7 @@ pub fn production_g_bar(instance_id: &str) -> [u8; POINT_BYTES] {
     *derive(instance_id).encoded()
 }
 
-/// The `Ḡ` of a key that [`super::deal`] makes, derived in the same way from its `H`: anybody who has
+/// The `Ḡ` of a key that [`super::deal()`] makes, derived in the same way from its `H`: anybody who has
 /// the key can derive it again, and a redeal keeps both.
 pub(super) fn g_bar_of(h: &Point) -> Point {
     derive(&format!("enclavectl/vault/v1/{}", hex::encode(h.encoded())))

@@ -74,7 +74,7 @@ impl MasterPublicKey {
         self.shares.len()
     }
 
-    /// Whether the second generator is the one that [`super::deal`] derives from `H`, so that nobody knows
+    /// Whether the second generator is the one that [`super::deal()`] derives from `H`, so that nobody knows
     /// its logarithm. Keys of other ceremonies are audited by [`super::production_g_bar`].
     #[must_use]
     pub fn derives_g_bar(&self) -> bool {
