@@ -9,7 +9,10 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use enclave_server::{EgressPolicy, capabilities::HttpAction};
+use enclave_server::{
+    EgressPolicy,
+    capabilities::{HttpAction, HttpLimits},
+};
 use fuzz::{Bound, Input};
 use protocol::{
     limits,
@@ -59,7 +62,7 @@ fn request(input: &mut Input<'_>) -> Request {
 }
 
 fn check(policy: &EgressPolicy, payload: &Any, is_marked: bool) {
-    match HttpAction::prepare(payload, policy, Duration::from_secs(30)) {
+    match HttpAction::prepare(payload, policy, Duration::from_secs(30), &HttpLimits::default()) {
         Ok(action) => {
             assert!(["GET", "POST", "PUT", "DELETE", "PATCH"].contains(&action.method()));
             assert!(action.expose_url().starts_with("https://"), "{}", action.expose_url());

@@ -28,6 +28,15 @@ pub(crate) struct Binaries {
     shared: Arc<Shared>,
 }
 
+/// The memory for binaries and modules that no run has taken into account.
+#[derive(Debug)]
+pub(crate) struct Loads {
+    /// What is on its way takes room here, until it is compiled.
+    pub(crate) arriving: Budget,
+    /// What compiled modules may take that are kept for further runs, whatever the settings allow.
+    pub(crate) kept_bytes: u64,
+}
+
 /// A module, and what it took to have it.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
@@ -117,10 +126,10 @@ pub(crate) enum FetchError {
 }
 
 impl Binaries {
-    /// Keeps nothing yet. What is on its way, until it is compiled, takes room of `budget`.
-    pub(crate) fn new(engine: Engine, egress: Arc<Egress>, budget: Budget) -> Self {
+    /// Keeps nothing yet.
+    pub(crate) fn new(engine: Engine, egress: Arc<Egress>, loads: Loads) -> Self {
         let modules = ModuleCache::new(engine, limits::BINARY_CACHE_BYTES);
-        let shared = Shared { egress, modules, budget, flights: Mutex::default() };
+        let shared = Shared { egress, modules, loads, flights: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -143,7 +152,8 @@ impl Binaries {
         let settings = settings.ok_or(FetchError::NoSettings)?;
         let limit_bytes = settings.settings.max_binary_bytes;
         let limits = limits_of(limit_bytes);
-        self.shared.modules.set_budget(settings.settings.max_cache_bytes);
+        let kept_bytes = self.shared.loads.kept_bytes.min(settings.settings.max_cache_bytes);
+        self.shared.modules.set_budget(kept_bytes);
         if let Some(module) = self.shared.modules.find(&hash, &limits) {
             return Ok(Loaded { module, fetch: None, compile: None });
         }
@@ -165,7 +175,7 @@ impl Binaries {
 struct Shared {
     egress: Arc<Egress>,
     modules: ModuleCache,
-    budget: Budget,
+    loads: Loads,
     flights: Mutex<HashMap<Key, Flight>>,
 }
 
@@ -210,7 +220,7 @@ impl Shared {
             return Ok(flight.clone());
         }
         let bytes = flight_bytes(key.limit_bytes);
-        let permit = self.budget.take(Claim { owner, bytes })?;
+        let permit = self.loads.arriving.take(Claim { owner, bytes })?;
         let (landing, landed) = watch::channel(None);
         flights.insert(key.clone(), landed.clone());
         let place = Place { shared: Arc::clone(self), key, _permit: permit };
@@ -234,7 +244,7 @@ impl Shared {
             timeout: settings.settings.binary_fetch_timeout,
         };
         let request = get(&url).ok_or(UrlError::Host)?;
-        let response = self.egress.send(Holder::Enclave, &route, request, &limits).await;
+        let response = self.egress.send(Holder::Enclave, &route, request, &limits, None).await;
         let response = response.map_err(|error| match error {
             SendError::Exchange(ExchangeError::BodyTooLong { .. }) => {
                 FetchError::TooLarge { limit_bytes }

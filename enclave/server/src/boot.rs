@@ -15,6 +15,7 @@ use transport::{
 use crate::{
     admit::Gate,
     app::App,
+    binary::Loads,
     budget::Budget,
     config::ConfigStore,
     egress::{Egress, EgressPolicy, TlsSetupError},
@@ -36,6 +37,7 @@ pub struct Config {
     allow_reconfig: bool,
     gateway_timeout: Duration,
     limits: LimitSet,
+    memory_bytes: Option<u64>,
 }
 
 /// Which limits the runs of workflows have (W-18).
@@ -89,14 +91,22 @@ impl Config {
         if expiration < rotation {
             return Err(ConfigError::ExpirationBelowRotation);
         }
-        let limits = LimitSet::default();
-        Ok(Self { rotation, expiration, allow_reconfig, gateway_timeout, limits })
+        let config =
+            Self { rotation, expiration, allow_reconfig, gateway_timeout, ..Self::default() };
+        Ok(config)
     }
 
     /// The same with these limits for runs.
     #[must_use]
     pub fn with_limits(self, limits: LimitSet) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same for an enclave that shares out so much memory, in bytes, among what it does at the same
+    /// time. By default it is what the machine has free at the start.
+    #[must_use]
+    pub fn with_memory(self, bytes: u64) -> Self {
+        Self { memory_bytes: Some(bytes), ..self }
     }
 }
 
@@ -108,6 +118,7 @@ impl Default for Config {
             allow_reconfig: false,
             gateway_timeout: limits::GATEWAY_ATTEMPT_TIMEOUT,
             limits: LimitSet::default(),
+            memory_bytes: None,
         }
     }
 }
@@ -153,12 +164,12 @@ pub enum RunError {
 ///
 /// [`RunError`].
 pub async fn run(mut setup: Setup, shutdown: CancellationToken) -> Result<(), RunError> {
-    let memory = Memory::of_machine();
+    let memory = Memory::of(&setup.config);
     let notary = notary(&mut setup)?;
     let egress = Arc::new(Egress::new(Arc::clone(&setup.bridge), setup.egress.clone())?);
     let clock = Arc::clone(&setup.clock);
     let budget = Budget::new(memory.runs);
-    let loads = Budget::new(memory.loads);
+    let loads = Loads { arriving: Budget::new(memory.loads), kept_bytes: memory.modules };
     let Config { gateway_timeout, limits, .. } = setup.config;
     let remote = Remote {
         gateway: GatewayClient::new(Arc::clone(&egress)),
@@ -179,7 +190,7 @@ pub async fn run_app(
     app: Arc<dyn App>,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    let memory = Memory::of_machine();
+    let memory = Memory::of(&setup.config);
     let notary = notary(&mut setup)?;
     let budget = Budget::new(memory.runs);
     start(setup, app, notary, budget, memory, shutdown).await
@@ -252,8 +263,7 @@ async fn rotate(
     }
 }
 
-/// How the memory that is free at the start is shared out. The rest is for what is cached, compiled
-/// and in passing.
+/// How memory is shared out. The rest is for what is compiled and in passing.
 #[derive(Clone, Copy, Debug)]
 struct Memory {
     runs: u64,
@@ -261,20 +271,20 @@ struct Memory {
     waiting: u64,
     bodies: u64,
     outcomes: usize,
+    modules: u64,
 }
 
 impl Memory {
-    fn of_machine() -> Self {
-        Self::of(machine::available_bytes().unwrap_or(UNKNOWN_MEMORY_BYTES))
-    }
-
-    fn of(available: u64) -> Self {
+    fn of(config: &Config) -> Self {
+        let available = config.memory_bytes.or_else(machine::available_bytes);
+        let sixteenth = available.unwrap_or(UNKNOWN_MEMORY_BYTES) / 16;
         Self {
-            runs: available / 2,
-            loads: available / 8,
-            waiting: available / 16,
-            bodies: available / 8,
-            outcomes: usize::try_from(available / 16).unwrap_or(usize::MAX),
+            runs: sixteenth.saturating_mul(7),
+            loads: sixteenth.saturating_mul(2),
+            waiting: sixteenth,
+            bodies: sixteenth.saturating_mul(2),
+            outcomes: usize::try_from(sixteenth).unwrap_or(usize::MAX),
+            modules: sixteenth.saturating_mul(2),
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Flags {
     /// What a run may use at most.
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
     limits: LimitSet,
+    /// Memory that requests share, in MiB; without it, what the machine has free at the start.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(LEAST_MIB..))]
+    memory_mib: Option<u64>,
     /// What is logged to standard error, as in info or enclave_server=debug.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -46,9 +49,16 @@ impl Flags {
             self.allow_reconfig,
             self.gateway_timeout,
         )?;
-        Ok(config.with_limits(self.limits))
+        let config = config.with_limits(self.limits);
+        Ok(match self.memory_mib {
+            Some(mib) => config.with_memory(mib.saturating_mul(1024 * 1024)),
+            None => config,
+        })
     }
 }
+
+/// Less does not hold one large request beside its answer.
+const LEAST_MIB: u64 = 256;
 
 /// A flag is no duration, or not longer than zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +110,15 @@ mod tests {
         for name in ["", "DON", "none"] {
             let error = set(name).unwrap_err();
             assert!(error.contains("reference, don"), "{error}");
+        }
+    }
+
+    #[test]
+    fn w15_memory_is_given_in_mebibytes_and_is_not_too_little() {
+        let memory = |mib| parse(&[&format!("--memory-mib={mib}")]).map(|flags| flags.config());
+        assert_eq!(memory("256").unwrap(), Ok(Config::default().with_memory(256 << 20)));
+        for mib in ["255", "0", "-1", "1g", ""] {
+            assert!(memory(mib).unwrap_err().contains("--memory-mib"), "{mib}");
         }
     }
 

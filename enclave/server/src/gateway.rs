@@ -16,7 +16,7 @@ use protocol::{
     limits,
     rpc::{self, AttemptError},
 };
-use transport::http::{ClientLimits, ExchangeError, SendError};
+use transport::http::{ClientLimits, ExchangeError, LargeBodies, SendError};
 
 use crate::egress::{Egress, EgressError, Holder, Url, configured};
 
@@ -68,12 +68,14 @@ impl GatewayClient {
 
     /// Sends a JSON-RPC body to one gateway after the other until one answers.
     ///
-    /// The same bytes go to each of them, so that a relay node that has seen them already can tell.
+    /// The same bytes go to each of them, so that a relay node that has seen them already can tell. Large
+    /// answers take `turns`.
     pub(crate) async fn call(
         &self,
         gateways: &[Url],
         body: Bytes,
         timeout: Duration,
+        turns: &LargeBodies,
     ) -> Result<Option<RawJson>, GatewayError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let start = turn.checked_rem(gateways.len()).ok_or(GatewayError::None)?;
@@ -82,7 +84,7 @@ impl GatewayClient {
             if !faults.is_empty() {
                 tokio::time::sleep(limits::GATEWAY_FAILOVER_PAUSE).await;
             }
-            match self.attempt(url, body.clone(), timeout).await {
+            match self.attempt(url, body.clone(), timeout, turns).await {
                 Ok(result) => return Ok(result),
                 Err(GatewayFault::Answer(answer)) if !answer.is_retryable() => {
                     return Err(GatewayError::Answer(answer));
@@ -101,6 +103,7 @@ impl GatewayClient {
         url: &Url,
         body: Bytes,
         timeout: Duration,
+        turns: &LargeBodies,
     ) -> Result<Option<RawJson>, GatewayFault> {
         let request = post(url, body).ok_or(GatewayFault::Url)?;
         let limits = ClientLimits {
@@ -108,7 +111,8 @@ impl GatewayClient {
             body_bytes: limits::GATEWAY_ANSWER_BYTES,
             timeout,
         };
-        let sent = self.egress.send(Holder::Enclave, &configured(url), request, &limits).await;
+        let route = configured(url);
+        let sent = self.egress.send(Holder::Enclave, &route, request, &limits, Some(turns)).await;
         let response = sent.map_err(|error| fault(&error))?;
         let status = response.status().as_u16();
         rpc::interpret(status, response.body()).map_err(GatewayFault::Answer)
@@ -193,7 +197,8 @@ mod tests {
 
     async fn call(bridge: &Bridge, gateways: &[&str]) -> Result<String, String> {
         let body = Bytes::from_static(b"{}");
-        let result = client(bridge).call(&urls(gateways), body, TIMEOUT).await;
+        let turns = LargeBodies::one_at_a_time();
+        let result = client(bridge).call(&urls(gateways), body, TIMEOUT, &turns).await;
         result.map(|raw| raw.unwrap().as_str().to_owned()).map_err(|error| error.to_string())
     }
 
@@ -217,7 +222,8 @@ mod tests {
         let client = client(&bridge);
         let gateways = urls(&["http://a.test", "http://b.test"]);
         for _call in 0..3 {
-            client.call(&gateways, Bytes::new(), TIMEOUT).await.unwrap();
+            let turns = LargeBodies::one_at_a_time();
+            client.call(&gateways, Bytes::new(), TIMEOUT, &turns).await.unwrap();
         }
         let asked: Vec<_> = bridge.asked().into_iter().map(|(_profile, target)| target).collect();
         assert_eq!(asked, ["a.test:80", "b.test:80"], "the third call uses the first connection");

@@ -22,15 +22,15 @@ use protocol::{
     proto,
     relay::Caller,
 };
-use transport::BoxFuture;
+use transport::{BoxFuture, http::LargeBodies};
 
 use crate::{
     admit::room_completed,
     app::{App, AppError, Program, RunContext, SettingsProblem, SettingsRefused},
-    binary::{Binaries, LoadError, Loaded},
+    binary::{Binaries, LoadError, Loaded, Loads},
     boot::LimitSet,
     budget::{Budget, Claim},
-    capabilities::Local,
+    capabilities::{Local, LocalLimits},
     dispatch::Dispatch,
     egress::Egress,
     events::{Events, With},
@@ -100,15 +100,14 @@ enum WorkflowError {
 }
 
 impl Workflows {
-    /// Makes the application, with an engine for as many runs as the budget has room for. Binaries on
-    /// their way take room of `loads`.
+    /// Makes the application, with an engine for as many runs as the budget has room for.
     ///
     /// # Errors
     ///
     /// [`EngineError`], if wasmtime cannot work here.
     pub(crate) fn new(
         budget: &Budget,
-        loads: Budget,
+        loads: Loads,
         egress: Arc<Egress>,
         remote: Remote,
         clock: Arc<dyn Clock>,
@@ -214,6 +213,7 @@ impl Prepared {
             batch,
             key,
             events: events.clone(),
+            turns: LargeBodies::one_at_a_time(),
         };
         let metered = events.clone();
         let local = Local {
@@ -222,6 +222,9 @@ impl Prepared {
             default_timeout: relay.settings.settings.request_timeout,
             events,
             effects,
+            turns: relay.turns.clone(),
+            limits: LocalLimits::of(tools.limits),
+            calls: Arc::default(),
         };
         let clock = Arc::clone(&tools.clock);
         let dispatch = Dispatch { relay, local, clock, started: Instant::now() };
@@ -282,7 +285,7 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
 
 /// What a run takes at most: the pages that its module may have, the module itself, which a full cache
 /// may have forgotten, the request as it was decoded and as the guest gets it, what is asked and
-/// answered, the result in three forms, and events.
+/// answered, answers on their way, the result in three forms, and events.
 fn run_bytes(
     (max_pages, resident_bytes): (Option<u64>, u64),
     request_bytes: usize,
@@ -295,10 +298,18 @@ fn run_bytes(
         resident_bytes,
         request,
         limits.held_bytes,
+        arriving_bytes(limits.pending_calls),
         limits.result_bytes.saturating_mul(3),
         EVENT_BYTES,
     ];
     parts.into_iter().fold(0, u64::saturating_add)
+}
+
+/// What answers take on their way to a run that waits for so many: each may be of the size that waits for
+/// nobody, and one of them a large one.
+const fn arriving_bytes(pending_calls: u32) -> u64 {
+    let free = (pending_calls as u64).saturating_mul(LargeBodies::FREE_BYTES as u64);
+    free.saturating_add(limits::GATEWAY_ANSWER_BYTES as u64)
 }
 
 /// Reports what a run used, however it ended.
@@ -334,7 +345,7 @@ pub fn run_limits(set: LimitSet, timeout: Duration) -> Limits {
 }
 
 /// What any run takes, whatever its module and its limits: more runs than this allows never fit.
-const LEAST_RUN_BYTES: u64 = HELD_BYTES + EVENT_BYTES;
+const LEAST_RUN_BYTES: u64 = HELD_BYTES + EVENT_BYTES + arriving_bytes(0);
 
 /// What the events of a run take: kept, as JSON, and in the answer.
 const EVENT_BYTES: u64 = 4 * 1024 * 1024;

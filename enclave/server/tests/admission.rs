@@ -15,11 +15,14 @@ use std::{
 };
 
 use enclave_server::{
-    Claim, Events,
+    Claim, Config, Events,
     app::{App, AppError, Program, RunContext},
 };
 use http::Method;
-use protocol::{compute::ComputeRequest, ids::Owner, json, limits::ABANDONED_RUN_GRACE};
+use protocol::{
+    compute::ComputeRequest, ids::Owner, json, limits::ABANDONED_RUN_GRACE,
+    messages::confidential_workflow::WorkflowExecution,
+};
 use tokio::sync::Semaphore;
 use transport::{
     BoxFuture, Dial as _,
@@ -197,6 +200,63 @@ async fn w15_of_a_burst_some_are_served_and_the_rest_are_told_when_to_come_back(
     let again = tokio::time::timeout(Duration::from_secs(5), join_all(again)).await.unwrap();
     assert!(again.iter().all(|reply| reply.status == 200), "there is room again at once");
 }
+
+#[tokio::test]
+async fn w15_a_burst_of_workflows_is_served_or_sent_away_and_the_enclave_is_ready_again() {
+    let config = Config::default().with_memory(3_750_000_000);
+    let world = World::special(Special { config, ..Special::default() }).await;
+    world.configure().await;
+    let silent = world::settings(r#","executionTimeout":"1h","gatewayRequestTimeout":"10m""#);
+    let silent = silent.replace("gateway.test", world::bridge::SILENT);
+    assert_eq!(world.ask(Method::POST, "/settings", silent).await.status, 204);
+    let guest = world::guest::calling("price-feed@1.0.0", "Latest", None);
+    let executions = of_many_owners(&world, &guest, "burst", BURST);
+    let refused = AtomicU32::new(0);
+    let sending = join_all(executions.iter().map(|execution| async {
+        let reply = world.execute(execution).await;
+        if reply.status == 429 {
+            assert!((1..=60).contains(&retry_after(&reply)));
+            refused.fetch_add(1, Ordering::AcqRel);
+        }
+        reply
+    }));
+    let waiting = || {
+        let asked = world.bridge.asked().into_iter();
+        asked.filter(|(_, target)| target.starts_with(world::bridge::SILENT)).count()
+    };
+    let ending = async {
+        while waiting() + refused.load(Ordering::Acquire) as usize != BURST {
+            tokio::task::yield_now().await;
+        }
+        // What all of them wait for never comes.
+        pass(Duration::from_secs(10 * 60)).await;
+    };
+    let (replies, ()) = tokio::join!(sending, ending);
+    let (served, sent_away): (Vec<_>, Vec<_>) =
+        replies.iter().partition(|reply| reply.status == 200);
+    assert!(sent_away.iter().all(|reply| reply.status == 429));
+    let fits = &sent_away[0].event("execution_rejected_at_capacity")["max_concurrent"];
+    assert_eq!(fits.as_u64(), u64::try_from(served.len()).ok());
+    assert_eq!(served.len() * 4, BURST);
+    let guest = world::guest::wat(world::guest::SAY_HI);
+    let again = of_many_owners(&world, &guest, "again", served.len());
+    let again = join_all(again.iter().map(|execution| world.execute(execution)));
+    let again = tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
+    assert!(again.iter().all(|reply| reply.status == 200), "ready again");
+}
+
+/// Each is another workflow of another owner.
+fn of_many_owners(world: &World, guest: &[u8], id: &str, count: usize) -> Vec<WorkflowExecution> {
+    let each = |number| WorkflowExecution {
+        owner: format!("{number:040x}"),
+        workflow_id: format!("{number:064x}"),
+        ..world.publish(guest, "", &format!("{id} {number}"))
+    };
+    (0..count).map(each).collect()
+}
+
+/// Four times what fits into the memory of the enclave above.
+const BURST: usize = 32;
 
 #[tokio::test]
 async fn a_module_is_fetched_while_its_request_waits_out_the_grace() {

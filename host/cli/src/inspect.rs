@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use enclave_server::LimitSet;
 use enclave_workflow::{
     BinaryLimits, Capacity, EnclaveTee, Engine, Outcome as Raw,
     inspect::{Inspection, Span, unmet},
@@ -62,7 +63,14 @@ impl Inspect {
         let mut inspection = inspection.await.or_fail(Exit::Internal, || "it ended early")?;
         let mut report = Report::new(&binary, &inspection);
         if let Some(module) = inspection.module.take() {
-            let workflow = Workflow::new(engine, module, &binary, &config, SUBSCRIBE_TIMEOUT)?;
+            let workflow = Workflow::new(
+                engine,
+                module,
+                &binary,
+                &config,
+                LimitSet::Reference,
+                SUBSCRIBE_TIMEOUT,
+            )?;
             report.triggers(workflow.subscribe().await?);
         }
         report.print(self.json)

@@ -34,14 +34,18 @@ fn settings(more: &str) -> Option<Arc<Active>> {
 }
 
 fn binaries(bridge: &Bridge) -> Binaries {
-    binaries_within(bridge, u64::MAX)
+    binaries_within(bridge, loads(u64::MAX, u64::MAX))
 }
 
-fn binaries_within(bridge: &Bridge, budget_bytes: u64) -> Binaries {
+fn loads(arriving_bytes: u64, kept_bytes: u64) -> Loads {
+    Loads { arriving: Budget::new(arriving_bytes), kept_bytes }
+}
+
+fn binaries_within(bridge: &Bridge, loads: Loads) -> Binaries {
     let dialer = Arc::new(bridge.dialer.clone());
     let egress = Egress::new(dialer, EgressPolicy::production()).unwrap();
     let capacity = Capacity { instances: 1, ..Capacity::default() };
-    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress), Budget::new(budget_bytes))
+    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress), loads)
 }
 
 fn serving(body: Vec<u8>) -> Bridge {
@@ -93,6 +97,17 @@ async fn w14_a_module_is_fetched_and_compiled_once() {
 }
 
 #[tokio::test]
+async fn w15_modules_that_memory_has_no_room_for_are_not_kept_whatever_the_settings_allow() {
+    let bridge = serving(module());
+    let binaries = binaries_within(&bridge, loads(u64::MAX, 1));
+    let hash = BinaryHash::of(&module());
+    for _time in 0..2 {
+        let loaded = binaries.load(owner(1), hash, URL, settings("")).await.unwrap();
+        assert!(loaded.fetch.is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_fetch_goes_on_when_the_one_who_asked_first_leaves() {
     let served = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&served);
@@ -125,7 +140,8 @@ async fn a_place_that_hangs_is_no_trouble_for_who_asks_elsewhere() {
 #[tokio::test]
 async fn an_owner_whose_fetches_hang_leaves_room_for_others() {
     let bridge = serving(module());
-    let binaries = binaries_within(&bridge, flight_bytes(limits::BINARY_BYTES) * 4);
+    let binaries =
+        binaries_within(&bridge, loads(flight_bytes(limits::BINARY_BYTES) * 4, u64::MAX));
     let hash = BinaryHash::of(&module());
     let urls: Vec<_> = (0..4).map(|number| format!("https://{SILENT}/{number}")).collect();
     let mut loads: Vec<_> =
@@ -143,7 +159,7 @@ async fn an_owner_whose_fetches_hang_leaves_room_for_others() {
 #[tokio::test]
 async fn what_was_fetched_gives_its_room_back() {
     let bridge = Bridge::new((0..3).map(|_time| Behind::Close));
-    let binaries = binaries_within(&bridge, 1);
+    let binaries = binaries_within(&bridge, loads(1, u64::MAX));
     let hash = BinaryHash::of(&module());
     for _time in 0..3 {
         let error = binaries.load(owner(1), hash, URL, settings("")).await.unwrap_err();

@@ -16,7 +16,7 @@ use tokio_rustls::{
 };
 use transport::{
     BoxStream, Dial, DialError,
-    http::{ClientLimits, Pool, PoolLimits, SendError},
+    http::{ClientLimits, LargeBodies, Pool, PoolLimits, SendError},
     socks5::{self, ConnectError},
 };
 
@@ -94,16 +94,18 @@ impl Egress {
         &self.policy
     }
 
-    /// Sends a request along a route, within the limits' time, connecting included.
+    /// Sends a request along a route, within the limits' time, connecting included. Large responses
+    /// take `turns`, where there are some.
     pub(crate) async fn send(
         &self,
         holder: Holder,
         route: &Route,
         request: Request<Bytes>,
         limits: &ClientLimits,
+        turns: Option<&LargeBodies>,
     ) -> Result<Response<Bytes>, EgressError> {
         let key = PoolKey { holder, route: route.clone() };
-        self.pool.send(key, request, limits, self.connect(route)).await
+        self.pool.send(key, request, limits, turns, self.connect(route)).await
     }
 
     async fn connect(&self, route: &Route) -> Result<BoxStream, ConnectFault> {

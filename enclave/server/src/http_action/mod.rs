@@ -23,7 +23,7 @@ use protocol::{
     messages::{sdk::CapabilityResponse, well_known::Any},
 };
 use transport::{
-    http::{ClientLimits, ExchangeError},
+    http::{ClientLimits, ExchangeError, LargeBodies},
     socks5::{ConnectError, Reply},
 };
 
@@ -56,8 +56,11 @@ enum ActionError {
     #[error("http-actions: http request failed: redirects are not allowed")]
     Redirect,
     /// The response is too long.
-    #[error("http-actions: response body exceeds limit {BODY_LIMIT_BYTES} bytes")]
-    ResponseLimit,
+    #[error("http-actions: response body exceeds limit {limit_bytes} bytes")]
+    ResponseLimit {
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// A part of the request is too long (W-19).
     #[error("http-actions: {0}")]
     TooLong(Part),
@@ -70,6 +73,17 @@ enum ActionError {
     /// The URL is empty.
     #[error("http-actions: url is empty")]
     UrlEmpty,
+}
+
+/// What one http-action may ask for, and be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// The body of a request, in bytes.
+    pub request_bytes: usize,
+    /// The body of a response as the guest reads it, in bytes (8.8).
+    pub response_bytes: usize,
+    /// The longest time for one.
+    pub timeout: Duration,
 }
 
 /// What one call of the capability works with.
@@ -85,13 +99,17 @@ pub(crate) struct Action<'c> {
     pub(crate) events: &'c Events,
     /// Where it is marked that something may have changed outside.
     pub(crate) effects: &'c Effects,
+    /// The turns of large responses.
+    pub(crate) turns: &'c LargeBodies,
+    /// What is too much.
+    pub(crate) limits: HttpLimits,
 }
 
 impl Action<'_> {
     /// Sends a workflow's request and answers its call.
     pub(crate) async fn send(&self, payload: &Any) -> CapabilityResponse {
-        let checked = HttpAction::check(payload, self.egress.policy(), self.default_timeout);
-        let answer = match checked {
+        let Self { egress, default_timeout, limits, .. } = self;
+        let answer = match HttpAction::check(payload, egress.policy(), *default_timeout, limits) {
             Ok(action) => self.exchange(action).await,
             Err(answer) => answer,
         };
@@ -100,15 +118,17 @@ impl Action<'_> {
 
     async fn exchange(&self, action: HttpAction) -> Answer {
         let HttpAction { url, route, request, timeout, encoding } = action;
-        let body_bytes = encoding.wire_limit();
+        let limit_bytes = self.limits.response_bytes;
+        let body_bytes = encoding.wire_limit(limit_bytes);
         let limits = ClientLimits { head_bytes: HEAD_BYTES, body_bytes, timeout };
         let start = Instant::now();
         let holder = Holder::Owner(self.owner);
         self.effects.mark();
-        let answer = match self.egress.send(holder, &route, request, &limits).await {
+        let turns = Some(self.turns);
+        let answer = match self.egress.send(holder, &route, request, &limits, turns).await {
             Ok(response) if is_redirect(&response) => Answer::Error(ActionError::Redirect),
-            Ok(response) => encoding.read(response),
-            Err(error) => of_failure(&error),
+            Ok(response) => encoding.read(response, limit_bytes),
+            Err(error) => of_failure(&error, limit_bytes),
         };
         let details = With::default()
             .text("host", url.destination().host.clone())
@@ -127,7 +147,7 @@ fn is_redirect<B>(response: &Response<B>) -> bool {
 }
 
 /// Sorts failures as section 8.8 does, by type where the reference compares texts (W-32).
-fn of_failure(error: &EgressError) -> Answer {
+fn of_failure(error: &EgressError, limit_bytes: usize) -> Answer {
     use transport::http::SendError::{Dial, Exchange};
     let failed = |what| Answer::Error(ActionError::Transport(what));
     match error {
@@ -136,7 +156,9 @@ fn of_failure(error: &EgressError) -> Answer {
             TIMED_OUT
         }
         Exchange(ExchangeError::Closed | ExchangeError::Broken(_)) => CLOSED,
-        Exchange(ExchangeError::BodyTooLong { .. }) => Answer::Error(ActionError::ResponseLimit),
+        Exchange(ExchangeError::BodyTooLong { .. }) => {
+            Answer::Error(ActionError::ResponseLimit { limit_bytes })
+        }
         Exchange(ExchangeError::HeadTooLong) => failed("headers too long"),
         Exchange(ExchangeError::Malformed) => failed("malformed response"),
         Dial(ConnectFault::Name) => BLOCKED,
@@ -179,11 +201,19 @@ const TIMED_OUT: Answer =
     Answer::Synthetic(StatusCode::GATEWAY_TIMEOUT, "upstream request timed out");
 const UNREACHABLE: Answer = Answer::Synthetic(StatusCode::BAD_GATEWAY, "upstream host unreachable");
 
-/// What a response's body may take (8.8), decoded, and a request's (W-19).
-const BODY_LIMIT_BYTES: usize = limits::HTTP_ACTION_BYTES;
-
 /// What the headers may take, in either direction.
 const HEAD_BYTES: usize = 64 * 1024;
+
+/// The reference has a limit for responses alone (W-19).
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: limits::HTTP_ACTION_BYTES,
+            response_bytes: limits::HTTP_ACTION_BYTES,
+            timeout: Duration::from_secs(120),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

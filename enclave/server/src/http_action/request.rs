@@ -13,7 +13,7 @@ use protocol::{
     quote::quote,
 };
 
-use super::{ActionError, Answer, BLOCKED, BODY_LIMIT_BYTES, Encoding, HEAD_BYTES};
+use super::{ActionError, Answer, BLOCKED, Encoding, HEAD_BYTES, HttpLimits};
 use crate::egress::{EgressPolicy, Route, URL_LIMIT_BYTES, Url, UrlError};
 
 /// A request of a workflow that may leave: decoded, within every limit, its destination let through.
@@ -34,8 +34,8 @@ pub(super) struct Word(String);
 /// A part of a request that has a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Part {
-    #[error("request body exceeds limit {BODY_LIMIT_BYTES} bytes")]
-    Body,
+    #[error("request body exceeds limit {limit_bytes} bytes")]
+    Body { limit_bytes: usize },
     #[error("request headers exceed limit {HEAD_BYTES} bytes")]
     Headers,
     #[error("url exceeds limit {URL_LIMIT_BYTES} bytes")]
@@ -61,7 +61,7 @@ impl HttpAction {
     /// Reads the payload of a call of `SendRequest` and checks all that can be checked before a
     /// connection is opened. The payload is the workflow's: any bytes at all.
     ///
-    /// A request that names no time gets `default_timeout`.
+    /// A request that names no time gets `default_timeout`, and none gets more than the limits'.
     ///
     /// # Errors
     ///
@@ -71,8 +71,9 @@ impl HttpAction {
         payload: &Any,
         policy: &EgressPolicy,
         default_timeout: Duration,
+        limits: &HttpLimits,
     ) -> Result<Self, CapabilityResponse> {
-        Self::check(payload, policy, default_timeout).map_err(Answer::into_response)
+        Self::check(payload, policy, default_timeout, limits).map_err(Answer::into_response)
     }
 
     /// The method.
@@ -103,6 +104,7 @@ impl HttpAction {
         payload: &Any,
         policy: &EgressPolicy,
         default_timeout: Duration,
+        limits: &HttpLimits,
     ) -> Result<Self, Answer> {
         let asked: wire::Request =
             messages::unpack(payload).map_err(|_error| ActionError::Payload)?;
@@ -110,7 +112,7 @@ impl HttpAction {
         if asked.url.trim().is_empty() {
             return Err(ActionError::UrlEmpty.into());
         }
-        check_fields(&asked)?;
+        check_fields(&asked, limits.request_bytes)?;
         let mut headers = headers(&asked)?;
         let url = url(&asked.url)?;
         let host = HeaderValue::try_from(url.authority()).map_err(|_value| INVALID_URL)?;
@@ -118,7 +120,7 @@ impl HttpAction {
         let encoding = Encoding::asked_for_by(&headers);
         let timeout = asked.timeout.and_then(|span| Duration::try_from(span).ok());
         let timeout = timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(default_timeout);
-        let timeout = timeout.min(LONGEST_TIMEOUT);
+        let timeout = timeout.min(limits.timeout);
         let mut request = Request::new(Bytes::from(asked.body));
         *request.method_mut() = method;
         *request.uri_mut() = url.path_and_query().parse().map_err(|_uri| INVALID_URL)?;
@@ -155,15 +157,15 @@ fn method(text: &str) -> Result<Method, ActionError> {
 }
 
 /// What is asked for and not done here, and what is too much.
-fn check_fields(asked: &wire::Request) -> Result<(), ActionError> {
+fn check_fields(asked: &wire::Request, limit_bytes: usize) -> Result<(), ActionError> {
     if asked.mtls.is_some() {
         return Err(ActionError::Unsupported(Field::Mtls));
     }
     if asked.cache_settings.as_ref().is_some_and(asks_for_a_cache) {
         return Err(ActionError::Unsupported(Field::CacheSettings));
     }
-    if asked.body.len() > BODY_LIMIT_BYTES {
-        return Err(ActionError::TooLong(Part::Body));
+    if asked.body.len() > limit_bytes {
+        return Err(ActionError::TooLong(Part::Body { limit_bytes }));
     }
     Ok(())
 }
@@ -229,6 +231,3 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static("confidential-workflow/
 
 /// What is shown of a guest's word.
 const WORD_CHARS: usize = 32;
-
-/// The longest time a workflow may wait for one response (W-19); the reference has no limit.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);

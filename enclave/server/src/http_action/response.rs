@@ -13,7 +13,7 @@ use protocol::messages::{
     sdk::{CapabilityOutcome, CapabilityResponse},
 };
 
-use super::{ActionError, BODY_LIMIT_BYTES, CLOSED};
+use super::{ActionError, CLOSED};
 
 /// What a call is answered with.
 #[derive(Debug)]
@@ -43,27 +43,28 @@ impl Encoding {
         if has(header::ACCEPT_ENCODING) || has(header::RANGE) { Self::Guest } else { Self::Enclave }
     }
 
-    /// What the body may take as it arrives: gzip makes what does not shrink a little longer.
-    pub(super) fn wire_limit(self) -> usize {
+    /// What the body may take as it arrives, of which the guest reads at most `limit_bytes`: gzip makes
+    /// what does not shrink a little longer.
+    pub(super) fn wire_limit(self, limit_bytes: usize) -> usize {
         match self {
-            Self::Guest => BODY_LIMIT_BYTES,
-            Self::Enclave => BODY_LIMIT_BYTES.saturating_add(GZIP_SLACK_BYTES),
+            Self::Guest => limit_bytes,
+            Self::Enclave => limit_bytes.saturating_add(GZIP_SLACK_BYTES),
         }
     }
 
-    /// The answer with its body as the guest reads it, at most [`BODY_LIMIT_BYTES`] of it.
-    pub(super) fn read(self, response: Response<Bytes>) -> Answer {
+    /// The answer with its body as the guest reads it, at most `limit_bytes` of it.
+    pub(super) fn read(self, response: Response<Bytes>, limit_bytes: usize) -> Answer {
         let (mut head, mut body) = response.into_parts();
         if self == Self::Enclave && !body.is_empty() && is_gzip(&head.headers) {
-            body = match gunzip(&body) {
+            body = match gunzip(&body, limit_bytes) {
                 Ok(body) => body,
                 Err(answer) => return answer,
             };
             head.headers.remove(header::CONTENT_ENCODING);
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        if body.len() > BODY_LIMIT_BYTES {
-            return Answer::Error(ActionError::ResponseLimit);
+        if body.len() > limit_bytes {
+            return Answer::Error(ActionError::ResponseLimit { limit_bytes });
         }
         Answer::Response(Box::new(Response::from_parts(head, body)))
     }
@@ -107,8 +108,8 @@ fn is_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// Undoes gzip, of several members too. No more than one byte beyond the limit is ever made.
-fn gunzip(body: &[u8]) -> Result<Bytes, Answer> {
-    let limit = u64::try_from(BODY_LIMIT_BYTES).unwrap_or(u64::MAX);
+fn gunzip(body: &[u8], limit_bytes: usize) -> Result<Bytes, Answer> {
+    let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
     let mut plain = Vec::new();
     let read = MultiGzDecoder::new(body).take(limit.saturating_add(1)).read_to_end(&mut plain);
     match read {

@@ -24,6 +24,7 @@ use protocol::{
     relay::{AnswerError, Caller, CapabilityRequestParams, Params},
     rpc,
 };
+use transport::http::LargeBodies;
 
 use crate::{
     events::{Events, With},
@@ -64,6 +65,8 @@ pub(crate) struct Relay {
     pub(crate) key: Arc<KeyPair>,
     /// Where calls are reported.
     pub(crate) events: Events,
+    /// The turns of large answers, one at a time for an execution.
+    pub(crate) turns: LargeBodies,
 }
 
 /// Why a call has no answer. The text is the guest's; peers look for its parts.
@@ -136,7 +139,7 @@ impl Relay {
         let body = Bytes::from(json::to_vec(&rpc::Request::new(id, P::METHOD, &params)));
         let Active { settings, gateways, .. } = &*self.settings;
         let timeout = settings.gateway_request_timeout.unwrap_or(self.remote.attempt_timeout);
-        let sent = self.remote.gateway.call(gateways, body, timeout).await;
+        let sent = self.remote.gateway.call(gateways, body, timeout, &self.turns).await;
         let result = sent.map_err(|reason| RemoteError::Send { kind: P::KIND, reason })?;
         Ok((params, result))
     }

@@ -91,6 +91,7 @@ fn relay(input: &Value) -> Relay {
         batch: Arc::new(batch()),
         key: keychain.live(NOW).remove(0),
         events: Events::default(),
+        turns: LargeBodies::one_at_a_time(),
     }
 }
 

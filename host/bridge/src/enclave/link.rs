@@ -66,7 +66,7 @@ impl Link {
         if let Some(nonce) = nonce {
             headers.insert(NONCE_HEADER, nonce.clone());
         }
-        self.pool.send((), request, limits, self.dial.dial()).await
+        self.pool.send((), request, limits, None, self.dial.dial()).await
     }
 }
 

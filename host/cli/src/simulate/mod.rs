@@ -20,6 +20,7 @@ mod workflow;
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
+use enclave_server::LimitSet;
 use protocol::{
     clock::{Clock as _, SystemClock},
     messages::{self, cron, http, sdk::TriggerSubscription},
@@ -91,6 +92,9 @@ pub(crate) struct Simulate {
     /// The DON's time, which then stands still, and where a node's time starts, which goes on.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     time: Option<SystemTime>,
+    /// What it may use: as in an enclave, or what a DON grants.
+    #[arg(long, value_name = "SET", value_enum, default_value_t)]
+    limits: LimitSet,
     /// Play the scenarios of this file instead, and compare every call, log line and result with
     /// what was recorded.
     #[arg(long, value_name = "FILE", conflicts_with_all = NOT_WITH_A_SCENARIO)]
@@ -124,7 +128,7 @@ impl Simulate {
         let config = self.config.as_deref().map(|file| files::read(file, LONGEST_CONFIG_BYTES));
         let config = config.transpose()?.unwrap_or_default();
         let world = Arc::new(self.world()?);
-        let workflow = Workflow::admit(&file, &binary, &config).await?;
+        let workflow = Workflow::admit(&file, &binary, &config, self.limits).await?;
         let mut report = Report::new(self.json, &world.execution_id, &binary, &workflow)?;
 
         let asked = workflow.ask(Ask::Subscribe, None, &world).await?;

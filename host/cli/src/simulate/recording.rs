@@ -240,7 +240,7 @@ const LONGEST_FILE_BYTES: u64 = 256 * 1024 * 1024;
 mod tests {
     use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
-    use enclave_server::EgressPolicy;
+    use enclave_server::{EgressPolicy, capabilities::HttpLimits};
 
     use super::*;
 
@@ -253,7 +253,8 @@ mod tests {
             ..http::Request::default()
         };
         let policy = EgressPolicy::production();
-        HttpAction::prepare(&messages::pack(&request), &policy, Duration::from_secs(1)).unwrap()
+        let (payload, limits) = (messages::pack(&request), HttpLimits::default());
+        HttpAction::prepare(&payload, &policy, Duration::from_secs(1), &limits).unwrap()
     }
 
     fn response(status_code: u32, body: &[u8]) -> CapabilityResponse {

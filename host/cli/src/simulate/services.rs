@@ -6,8 +6,8 @@ use std::{
 };
 
 use enclave_server::{
-    Effects, Events, With,
-    capabilities::{HttpAction, Local},
+    Effects, Events, LimitSet, With,
+    capabilities::{HttpAction, Local, LocalLimits},
 };
 use enclave_workflow::{GuestText, NoDonTime, NodeTime, NotEmitted, ServiceFuture, Services};
 use protocol::{
@@ -25,6 +25,7 @@ use protocol::{
 };
 
 use rand_core::OsRng;
+use transport::http::LargeBodies;
 
 use super::{answers::Answers, secrets::Secrets, web::Web};
 use crate::{exit::Failure, run::request::execution_id};
@@ -99,13 +100,16 @@ impl Clock {
 }
 
 impl Simulated {
-    pub(super) fn new(world: Arc<World>, owner: Owner) -> Self {
+    pub(super) fn new(world: Arc<World>, owner: Owner, set: LimitSet) -> Self {
         let local = Local {
             egress: Arc::clone(world.web.egress()),
             owner,
             default_timeout: limits::HTTP_ACTION_TIMEOUT,
             events: Events::default(),
             effects: Effects::default(),
+            turns: LargeBodies::one_at_a_time(),
+            limits: LocalLimits::of(set),
+            calls: Arc::default(),
         };
         Self { world, local, calls: Mutex::default() }
     }

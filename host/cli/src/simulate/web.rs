@@ -127,9 +127,15 @@ impl Web {
         if let Mode::Live = self.mode {
             return live(local, request).await;
         }
+        if let Mode::Replay(_) = self.mode
+            && let Err(refusal) = local.admit_http_action()
+        {
+            return refusal;
+        }
         let none = Any::default();
         let payload = request.payload.as_ref().unwrap_or(&none);
-        let prepared = HttpAction::prepare(payload, local.egress.policy(), local.default_timeout);
+        let (policy, limits) = (local.egress.policy(), &local.limits.http);
+        let prepared = HttpAction::prepare(payload, policy, local.default_timeout, limits);
         let action = match prepared {
             Ok(action) => action,
             Err(refusal) => return refusal,

@@ -38,6 +38,7 @@ pub(crate) struct Workflow {
     owner: Owner,
     id: String,
     config: Vec<u8>,
+    set: LimitSet,
 }
 
 /// One run, and what it did.
@@ -60,6 +61,7 @@ impl Workflow {
         file: &Path,
         binary: &Binary,
         config: &[u8],
+        set: LimitSet,
     ) -> Result<Self, Failure> {
         let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() });
         let engine = engine.or_fail(Exit::Internal, || "workflows cannot run on this machine")?;
@@ -71,7 +73,7 @@ impl Workflow {
         let compiled = compiled.await.or_fail(Exit::Internal, || "the compiler ended early")?;
         let refused = || format!("{} would be refused by an enclave", file.display());
         let module = compiled.or_fail(Exit::Refused, refused)?;
-        Self::new(engine, module, binary, config, limits::EXECUTION_TIMEOUT)
+        Self::new(engine, module, binary, config, set, limits::EXECUTION_TIMEOUT)
     }
 
     /// A workflow that was let in and compiled.
@@ -84,17 +86,18 @@ impl Workflow {
         module: Module,
         binary: &Binary,
         config: &[u8],
+        set: LimitSet,
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let owner =
             parse_owner(DEFAULT_OWNER).map_err(|text| Failure::new(Exit::Internal, text))?;
-        let limits = run_limits(LimitSet::Reference, timeout);
+        let limits = run_limits(set, timeout);
         let runner = LocalRunner { engine, module: Arc::new(module), limits };
         let tee = EnclaveTee { tee_type: TeeType::AwsNitro.into() };
         let main = Place { runner: Box::new(runner.clone()), tee: Some(Box::new(tee)) };
         let router = Router::new(main, Vec::new());
         let id = workflow_id(&owner, &binary.sha256, config);
-        Ok(Self { runner, router, owner, id, config: config.to_vec() })
+        Ok(Self { runner, router, owner, id, config: config.to_vec(), set })
     }
 
     /// What is known about it without running it.
@@ -105,7 +108,7 @@ impl Workflow {
     /// Asks it for its subscriptions, without secrets and capabilities, and whatever they require.
     pub(crate) async fn subscribe(&self) -> Result<Result<Outcome, String>, Failure> {
         let world = Arc::new(World::without_answers()?);
-        let services = Arc::new(Simulated::new(world, self.owner));
+        let services = Arc::new(Simulated::new(world, self.owner, self.set));
         let (request, cancel) = (self.request(Ask::Subscribe, None), CancellationToken::new());
         let ended = self.runner.run(request.into(), services, &cancel).await;
         Ok(ended.result.map_err(|error| error.to_string()))
@@ -119,7 +122,7 @@ impl Workflow {
         world: &Arc<World>,
     ) -> Result<Asked, Failure> {
         let request = self.request(ask, seed);
-        let services = Arc::new(Simulated::new(Arc::clone(world), self.owner));
+        let services = Arc::new(Simulated::new(Arc::clone(world), self.owner, self.set));
         let (start, cancel) = (Instant::now(), CancellationToken::new());
         let ended = self.router.run(request, Arc::clone(&services) as _, &cancel).await;
         Ok(Asked { ended, services, spent: start.elapsed() })

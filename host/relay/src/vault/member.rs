@@ -210,7 +210,7 @@ impl Inner {
         }
         *request.body_mut() = body.into();
         let limits = ClientLimits { timeout: self.timeout, ..LIMITS };
-        let sent = self.pool.send((), request, &limits, self.vault.dial()).await;
+        let sent = self.pool.send((), request, &limits, None, self.vault.dial()).await;
         let response = sent.map_err(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

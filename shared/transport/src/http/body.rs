@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,40 @@ pub enum BodyError {
     Broken,
 }
 
+/// Has large bodies in memory one after the other: for many exchanges at the same time that share a
+/// budget of bytes. Clones take turns with each other.
+#[derive(Clone, Debug)]
+pub struct LargeBodies(Arc<Semaphore>);
+
+/// The turn of one large body, over when all clones are dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl LargeBodies {
+    /// The longest body in bytes that waits for nobody.
+    pub const FREE_BYTES: usize = 256 * 1024;
+
+    /// One at a time.
+    #[must_use]
+    pub fn one_at_a_time() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+
+    /// Waits for a turn if a body of so many bytes needs one and has none yet.
+    async fn wait(turns: Option<&Self>, bytes: usize, turn: &mut Option<Turn>) {
+        if let Some(Self(turns)) = turns
+            && bytes > Self::FREE_BYTES
+            && turn.is_none()
+        {
+            // Never closed, so it always comes.
+            let permit = Arc::clone(turns).acquire_owned().await.ok();
+            *turn = permit.map(|permit| Turn { _permit: Arc::new(permit) });
+        }
+    }
+}
+
 /// Reads a body of at most `limit_bytes`, in at most `timeout`.
 ///
 /// Memory grows with what arrives, never with what is announced; an announced length over the limit
@@ -44,17 +80,40 @@ pub async fn read_body<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let too_long = BodyError::TooLong { limit_bytes };
-    if usize::try_from(body.size_hint().lower()).map_or(true, |least| least > limit_bytes) {
-        return Err(too_long);
-    }
-    match tokio::time::timeout(timeout, collect(body, limit_bytes)).await {
-        Ok(read) => read,
-        Err(_) => Err(BodyError::TimedOut),
-    }
+    let (body, _turn) = read_in_turn(body, limit_bytes, timeout, None).await?;
+    Ok(body)
 }
 
-async fn collect<B>(mut body: B, limit_bytes: usize) -> Result<Bytes, BodyError>
+/// As [`read_body`]; a large body waits for its turn within the time, and has it until the turn is
+/// dropped.
+pub(super) async fn read_in_turn<B>(
+    body: B,
+    limit_bytes: usize,
+    timeout: Duration,
+    turns: Option<&LargeBodies>,
+) -> Result<(Bytes, Option<Turn>), BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit_bytes {
+        return Err(BodyError::TooLong { limit_bytes });
+    }
+    let mut turn = None;
+    let reading = async {
+        LargeBodies::wait(turns, announced, &mut turn).await;
+        collect(body, limit_bytes, turns, &mut turn).await
+    };
+    let read = tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TimedOut))?;
+    Ok((read, turn))
+}
+
+async fn collect<B>(
+    mut body: B,
+    limit_bytes: usize,
+    turns: Option<&LargeBodies>,
+    turn: &mut Option<Turn>,
+) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -68,6 +127,7 @@ where
         if piece.len() > limit_bytes.saturating_sub(so_far) {
             return Err(BodyError::TooLong { limit_bytes });
         }
+        LargeBodies::wait(turns, so_far.saturating_add(piece.len()), turn).await;
         if so_far == 0 {
             only = piece;
         } else {

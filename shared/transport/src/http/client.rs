@@ -8,8 +8,8 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 
 use super::{
-    BodyError,
-    body::{Pieces, read_body},
+    BodyError, LargeBodies,
+    body::{Pieces, read_in_turn},
 };
 use crate::BoxStream;
 
@@ -98,7 +98,7 @@ impl Connection {
         request: Request<Bytes>,
         limits: &ClientLimits,
     ) -> Result<Response<Bytes>, ExchangeError> {
-        match tokio::time::timeout(limits.timeout, self.exchange(request, limits)).await {
+        match tokio::time::timeout(limits.timeout, self.exchange(request, limits, None)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(Failed::Sent(error))) => Err(error),
             Ok(Err(Failed::NotSent(_))) => Err(ExchangeError::Closed),
@@ -106,11 +106,13 @@ impl Connection {
         }
     }
 
-    /// As [`Self::send`], without a limit to the time until the response's head arrives.
+    /// As [`Self::send`], without a limit to the time until the response's head arrives. A large body
+    /// has its turn as long as the response's extensions live.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Bytes>,
         limits: &ClientLimits,
+        turns: Option<&LargeBodies>,
     ) -> Result<Response<Bytes>, Failed> {
         let request = request.map(Pieces::from);
         let response = match self.sender.try_send_request(request).await {
@@ -122,9 +124,12 @@ impl Connection {
                 });
             }
         };
-        let (head, body) = response.into_parts();
-        let body = read_body(body, limits.body_bytes, limits.timeout).await;
-        let body = body.map_err(|error| Failed::Sent(error.into()))?;
+        let (mut head, body) = response.into_parts();
+        let read = read_in_turn(body, limits.body_bytes, limits.timeout, turns).await;
+        let (body, turn) = read.map_err(|error| Failed::Sent(error.into()))?;
+        if let Some(turn) = turn {
+            head.extensions.insert(turn);
+        }
         Ok(Response::from_parts(head, body))
     }
 

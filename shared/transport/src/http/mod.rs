@@ -11,7 +11,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 
-pub use body::{BodyError, read_body};
+pub use body::{BodyError, LargeBodies, read_body};
 pub use client::{ClientLimits, Connection, ExchangeError};
 pub use pool::{Pool, PoolLimits, SendError};
 pub use server::{Peer, ServerLimits, serve};

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 use tokio::time::Instant;
 
-use super::{ClientLimits, Connection, ExchangeError, client::Failed};
+use super::{ClientLimits, Connection, ExchangeError, LargeBodies, client::Failed};
 use crate::BoxStream;
 
 /// How many idle connections are kept, and for how long.
@@ -60,7 +60,8 @@ impl<K: Eq + Hash> Pool<K> {
     ///
     /// A request of which nothing was sent, because an idle connection turned out to be closed, goes
     /// over another connection; no other request is repeated. The limits' time holds for everything
-    /// together.
+    /// together. Where there are `turns`, a large body waits for its own before it is read, and has it as
+    /// long as the response's extensions live.
     ///
     /// # Errors
     ///
@@ -70,9 +71,11 @@ impl<K: Eq + Hash> Pool<K> {
         key: K,
         request: Request<Bytes>,
         limits: &ClientLimits,
+        turns: Option<&LargeBodies>,
         dial: impl Future<Output = Result<BoxStream, E>>,
     ) -> Result<Response<Bytes>, SendError<E>> {
-        let sent = tokio::time::timeout(limits.timeout, self.exchange(key, request, limits, dial));
+        let exchange = self.exchange(key, request, limits, turns, dial);
+        let sent = tokio::time::timeout(limits.timeout, exchange);
         sent.await.unwrap_or(Err(SendError::Exchange(ExchangeError::TimedOut)))
     }
 
@@ -81,10 +84,11 @@ impl<K: Eq + Hash> Pool<K> {
         key: K,
         mut request: Request<Bytes>,
         limits: &ClientLimits,
+        turns: Option<&LargeBodies>,
         dial: impl Future<Output = Result<BoxStream, E>>,
     ) -> Result<Response<Bytes>, SendError<E>> {
         while let Some(mut connection) = self.take(&key) {
-            match connection.exchange(request, limits).await {
+            match connection.exchange(request, limits, turns).await {
                 Ok(response) => {
                     self.put(key, connection).await;
                     return Ok(response);
@@ -95,7 +99,7 @@ impl<K: Eq + Hash> Pool<K> {
         }
         let stream = dial.await.map_err(SendError::Dial)?;
         let mut connection = Connection::open(stream, limits).await?;
-        match connection.exchange(request, limits).await {
+        match connection.exchange(request, limits, turns).await {
             Ok(response) => {
                 self.put(key, connection).await;
                 Ok(response)

@@ -68,7 +68,7 @@ async fn send(
     request: Request<Bytes>,
     limits: &ClientLimits,
 ) -> Result<Response<Bytes>, SendError<DialError>> {
-    pool.send((), request, limits, dialer.dial()).await
+    pool.send((), request, limits, None, dialer.dial()).await
 }
 
 /// A server that says `bytes` to whoever sends a request, and then hangs up.
@@ -202,9 +202,30 @@ async fn keys_do_not_share_connections() {
             dials.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             server.dialer.dial().await
         };
-        pool.send(key, request("/echo", key), &CLIENT, dial).await.unwrap();
+        pool.send(key, request("/echo", key), &CLIENT, None, dial).await.unwrap();
     }
     assert_eq!(dials.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_are_in_memory_one_after_the_other_and_small_ones_at_any_time() {
+    let server = serve_with(SERVER, echo());
+    let (pool, turns) = (Pool::new(POOL), LargeBodies::one_at_a_time());
+    let large = vec![7; LargeBodies::FREE_BYTES + 1];
+    let send = |body: &[u8], turns| {
+        let request = request("/echo", body.to_vec());
+        let (pool, dialer, limits) = (&pool, &server.dialer, &CLIENT);
+        async move { pool.send((), request, limits, turns, dialer.dial()).await }
+    };
+    let first = send(&large, Some(&turns)).await.unwrap();
+    assert_eq!(first.body(), &large);
+    send(&large[1..], Some(&turns)).await.unwrap();
+    send(&large, None).await.unwrap();
+    let waiting = send(&large, Some(&turns)).await;
+    assert!(matches!(waiting, Err(SendError::Exchange(ExchangeError::TimedOut))), "held");
+    let (head, body) = first.into_parts();
+    let (next, ()) = tokio::join!(send(&large, Some(&turns)), async { drop((head, body)) });
+    assert_eq!(next.unwrap().body(), &large);
 }
 
 #[tokio::test(start_paused = true)]

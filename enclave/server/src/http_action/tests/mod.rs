@@ -13,6 +13,7 @@ use crate::{
 mod encoding;
 mod tls;
 
+const BODY_LIMIT_BYTES: usize = limits::HTTP_ACTION_BYTES;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn owner(byte: u8) -> Owner {
@@ -45,6 +46,8 @@ async fn ask_with(egress: &Egress, request: wire::Request) -> Result<wire::Respo
         default_timeout: SECOND,
         events: &events,
         effects: &effects,
+        turns: &LargeBodies::one_at_a_time(),
+        limits: HttpLimits::default(),
     };
     match call.send(&payload).await.response.unwrap() {
         CapabilityOutcome::Payload(any) => Ok(messages::unpack(&any).unwrap()),
@@ -172,6 +175,8 @@ async fn requests_that_cannot_be_made_are_refused_before_any_effect() {
         default_timeout: SECOND,
         events: &events,
         effects: &effects,
+        turns: &LargeBodies::one_at_a_time(),
+        limits: HttpLimits::default(),
     };
     let other = Any { type_url: "x/y".to_owned(), value: Vec::new() };
     let answer = call.send(&other).await.response;
@@ -287,6 +292,8 @@ async fn owners_do_not_share_connections_and_one_owner_does() {
             default_timeout: SECOND,
             events: &events,
             effects: &effects,
+            turns: &LargeBodies::one_at_a_time(),
+            limits: HttpLimits::default(),
         };
         call.send(&messages::pack(&request("http://api.test/"))).await;
     }
@@ -305,6 +312,8 @@ async fn w05_events_name_the_host_and_nothing_else() {
         default_timeout: SECOND,
         events: &events,
         effects: &effects,
+        turns: &LargeBodies::one_at_a_time(),
+        limits: HttpLimits::default(),
     };
     call.send(&messages::pack(&request("http://api.test/path-secret?token=hunter2"))).await;
     let shown = format!("{:?}", events.snapshot());
@@ -368,7 +377,9 @@ async fn only_a_body_that_is_not_empty_is_sent_whatever_the_method() {
 #[test]
 fn what_is_prepared_shows_scheme_and_host_only() {
     let payload = messages::pack(&request("https://api.test:443/key/abc?token=hunter2"));
-    let action = HttpAction::prepare(&payload, &EgressPolicy::production(), SECOND).unwrap();
+    let action =
+        HttpAction::prepare(&payload, &EgressPolicy::production(), SECOND, &HttpLimits::default())
+            .unwrap();
     assert_eq!(format!("{action:?}"), "HttpAction { url: Url(https://api.test), .. }");
     assert_eq!((action.method(), action.host()), ("GET", "api.test"));
     assert_eq!(action.expose_url(), "https://api.test/key/abc?token=hunter2");
