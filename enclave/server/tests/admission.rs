@@ -28,7 +28,7 @@ use transport::{
     BoxFuture, Dial as _,
     http::{ClientLimits, Connection},
 };
-use world::{Special, World};
+use world::{Special, World, join_all, pass};
 
 /// Runs wait at a gate; the public data says what happens behind it.
 struct Gated {
@@ -306,26 +306,6 @@ async fn futures<T, F: Future<Output = T>>(count: u8, make: impl Fn(u8) -> F) ->
     join_all((0..count).map(make)).await
 }
 
-/// Polls all of them until each is done.
-async fn join_all<T, F: Future<Output = T>>(futures: impl IntoIterator<Item = F>) -> Vec<T> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, done) in &mut running {
-            if done.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *done = Some(value);
-            }
-        }
-        if running.iter().all(|(_future, done)| done.is_some()) {
-            return std::task::Poll::Ready(());
-        }
-        std::task::Poll::Pending
-    })
-    .await;
-    running.into_iter().filter_map(|(_future, done)| done).collect()
-}
-
 /// Sends a request and leaves once it runs.
 async fn send_and_leave(world: &World, request: &ComputeRequest, runs: impl Future<Output = ()>) {
     let batch = world.committee.sign(request, &[0, 1]);
@@ -361,13 +341,6 @@ async fn stored(world: &World, request: &ComputeRequest) -> world::Reply {
 
 async fn ask(world: &World, request: &ComputeRequest) -> world::Reply {
     world.ask(Method::GET, &format!("/results/{}", request.hash()), "").await
-}
-
-/// Lets time pass in which nothing but timers happens.
-async fn pass(time: Duration) {
-    tokio::time::pause();
-    tokio::time::sleep(time).await;
-    tokio::time::resume();
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -398,6 +398,35 @@ fn cron() -> messages::well_known::Any {
     messages::pack(&messages::cron::Payload::default())
 }
 
+/// Polls all of them until each is done.
+pub(crate) async fn join_all<T, F: Future<Output = T>>(
+    futures: impl IntoIterator<Item = F>,
+) -> Vec<T> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, done) in &mut running {
+            if done.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *done = Some(value);
+            }
+        }
+        if running.iter().all(|(_future, done)| done.is_some()) {
+            return std::task::Poll::Ready(());
+        }
+        std::task::Poll::Pending
+    })
+    .await;
+    running.into_iter().filter_map(|(_future, done)| done).collect()
+}
+
+/// Lets time pass in which nothing but timers happens.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::sleep(time).await;
+    tokio::time::resume();
+}
+
 /// Storage, gateway and echo behind one bridge, told apart by the host they are asked as.
 fn surroundings(relays: Arc<Relays>, binaries: Arc<Mutex<Vec<Vec<u8>>>>) -> Bridge {
     Bridge::serving(move |request: Request<Bytes>| {
