@@ -191,3 +191,17 @@ fn short(hash: ResultHash) -> String {
 fn head(key: &[u8]) -> String {
     if key.is_empty() { "none".to_owned() } else { hex::encode(key.get(..8).unwrap_or(key)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_fills_its_room_is_not_cut_and_one_byte_more_is() {
+        let mut excerpt = Excerpt::default();
+        excerpt.push(&"x".repeat(limits::DIAGNOSTIC_LIST_BYTES));
+        assert_eq!(excerpt.to_string().len(), limits::DIAGNOSTIC_LIST_BYTES);
+        excerpt.append("x");
+        assert!(excerpt.to_string().ends_with(TRUNCATED));
+    }
+}
