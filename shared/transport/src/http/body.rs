@@ -32,6 +32,8 @@ pub enum BodyError {
 
 /// Has large bodies in memory one after the other: for many exchanges at the same time that share a
 /// budget of bytes. Clones take turns with each other.
+///
+/// A body that announced no length has come as far as [`Self::FREE_BYTES`] and one read when it waits.
 #[derive(Clone, Debug)]
 pub struct LargeBodies(Arc<Semaphore>);
 
