@@ -100,11 +100,12 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`DecodeMessageError::Malformed`] if the bytes are no such message.
+/// [`DecodeMessageError::Malformed`] if the bytes are no such message, or have a known field in a wire
+/// type that it cannot have; the reference takes that as an unknown field, and nobody writes it.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeMessageError> {
     let malformed = |source| DecodeMessageError::Malformed { name: M::NAME, source };
     proto::check_struct(M::schema(), bytes).map_err(malformed)?;
-    // What is left to refuse are wire types that differ from the schema's, and groups that nest deep.
+    // What is left to refuse are groups that nest deep.
     M::decode(bytes).map_err(|_error| malformed(WireError::Malformed))
 }
 

@@ -15,7 +15,8 @@ pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
 }
 
 /// The same for a message that is to become a struct: it may nest no deeper than [`STRUCT_DEPTH`],
-/// and what the elements of its lists and maps will take is counted.
+/// what the elements of its lists and maps will take is counted, and a known field has a wire type of
+/// its kind. The derived reader refuses most others, and reads some of them as another message.
 ///
 /// # Errors
 ///
@@ -26,7 +27,7 @@ pub fn check_struct(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
     Walk { left_bytes, depth_limit: STRUCT_DEPTH }.message(schema, message, 0)
 }
 
-/// One walk, with the memory that its elements may still take if it is counted.
+/// One walk, with the memory that its elements may still take if the message becomes a struct.
 struct Walk {
     left_bytes: Option<usize>,
     depth_limit: usize,
@@ -37,8 +38,7 @@ impl Walk {
         self.enter(depth)?;
         let mut rest = message;
         while let Some(entry) = read::entry(&mut rest)? {
-            let field = schema.field(entry.number).filter(|field| holds(field, entry.value));
-            if let Some(field) = field {
+            if let Some(field) = schema.field(entry.number) {
                 self.value(field, entry.value, depth.saturating_add(1))?;
             }
         }
@@ -51,6 +51,10 @@ impl Walk {
     }
 
     fn value(&mut self, field: &Field, value: Raw<'_>, depth: usize) -> Result<(), WireError> {
+        if !holds(field, value) {
+            let is_struct = self.left_bytes.is_some();
+            return if is_struct { Err(WireError::Malformed) } else { Ok(()) };
+        }
         self.charge(cost(field))?;
         let Raw::Bytes(bytes) = value else { return Ok(()) };
         match (field.label, field.kind) {
@@ -76,8 +80,7 @@ impl Walk {
         self.enter(depth)?;
         let mut rest = entry;
         while let Some(part) = read::entry(&mut rest)? {
-            let field = fields.iter().find(|field| field.number == part.number);
-            if let Some(field) = field.filter(|field| holds(field, part.value)) {
+            if let Some(field) = fields.iter().find(|field| field.number == part.number) {
                 self.value(field, part.value, depth.saturating_add(1))?;
             }
         }

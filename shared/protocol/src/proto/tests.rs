@@ -204,6 +204,36 @@ fn runs_of_numbers_keep_their_order_and_lose_their_long_spellings() {
     assert_eq!(canonical_of::<AwaitCapabilitiesRequest>("0a0180"), Err(WireError::Malformed));
 }
 
+/// The bytes keep such a field as unknown; a struct has no place for it, and the derived reader takes
+/// a map's number for the length of an entry.
+#[test]
+fn a_known_field_in_a_foreign_wire_type_becomes_no_struct() {
+    fn refused<M: Message>(hex: &str) {
+        let bytes = hex::decode(hex).unwrap();
+        assert_eq!(canonical(M::schema(), &bytes), Ok(bytes.clone()), "{hex}");
+        assert_eq!(canonical_known(M::schema(), &bytes), Ok(Vec::new()), "{hex}");
+        let source = WireError::Malformed;
+        let error = DecodeMessageError::Malformed { name: M::NAME, source };
+        assert_eq!(messages::decode::<M>(&bytes).err(), Some(error), "{hex}");
+    }
+    // A map of messages: as an entry of fifteen bytes; as groups; as eight bytes.
+    refused::<AwaitCapabilitiesResponse>("080f08fcffffffffffffffff0112020a00");
+    refused::<AwaitCapabilitiesResponse>("0b0c");
+    refused::<AwaitCapabilitiesResponse>("090000000000000000");
+    refused::<Map>("0800");
+    refused::<CapabilityRequest>("0801");
+    refused::<CapabilityRequest>("1001");
+    refused::<CapabilityRequest>("2200");
+    // Inside a map's entry, and inside a message.
+    let inside = [("0a020a00", "0a0408001200"), ("0a021001", "0a0408001200")];
+    for (hex, canonical_hex) in inside {
+        assert_eq!(canonical_of::<AwaitCapabilitiesResponse>(hex).unwrap(), canonical_hex);
+        let decoded = messages::decode::<AwaitCapabilitiesResponse>(&hex::decode(hex).unwrap());
+        assert!(decoded.is_err(), "{hex}");
+    }
+    assert!(messages::decode::<CapabilityResponse>(&[0x0a, 2, 0x08, 0x01]).is_err());
+}
+
 #[test]
 fn a_short_message_cannot_ask_for_much_memory() {
     // Subscriptions of two bytes each; nulls of two bytes each are what workflows may send.
