@@ -18,7 +18,7 @@ use std::{
 
 use enclave_workflow::{
     Binary, BinaryLimits, Capacity, Engine, GuestText, Limits, MetricLimits, Module, NoDonTime,
-    NodeTime, NotEmitted, Request, RunError, ServiceFuture, Services,
+    NodeTime, NotEmitted, Request, RunError, ServiceFuture, Services, Tier,
 };
 use fuzz::{
     Bound, Input,
@@ -48,8 +48,9 @@ async fn target(engine: &Engine, limits: &Limits, mut input: Input<'_>) {
         calls.push(Call::choose(&mut input));
     }
     let binary = guest::module(&calls, data);
-    let module =
-        Module::compile(engine, &Binary::new(binary), &BinaryLimits::default()).expect("it is one");
+    let (binary, limits_of_binaries) = (Binary::new(binary), BinaryLimits::default());
+    let module = Module::compile(engine, &binary, &limits_of_binaries, Tier::Baseline);
+    let module = module.expect("it is one");
     let embedder = Arc::new(Embedder::default());
     let services = Arc::clone(&embedder);
     let (request, cancel) = (Request::new(Vec::new(), ""), CancellationToken::new());

@@ -1,7 +1,7 @@
 //! Workflow binaries: any bytes, any valid module, and modules of the shape of a workflow.
 //!
-//! Holds: a binary is let in or refused with a short text; a module of that shape which uses what is
-//! accepted is let in, unless it names no version.
+//! Holds: a binary is let in or refused with a short text, the same in both tiers; a module of that shape
+//! which uses what is accepted is let in, unless it names no version.
 //!
 //! Memory: MULTIPLE
 
@@ -9,7 +9,9 @@
 
 use std::sync::LazyLock;
 
-use enclave_workflow::{AdmitError, Binary, BinaryHash, BinaryLimits, Capacity, Engine, Module};
+use enclave_workflow::{
+    AdmitError, Binary, BinaryHash, BinaryLimits, Capacity, Engine, Module, Tier,
+};
 use fuzz::{Bound, Input, guest};
 use libfuzzer_sys::arbitrary::{Arbitrary as _, Unstructured};
 use wasm_smith::Config;
@@ -38,9 +40,17 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// Compiles a binary; gives why it is refused.
+/// Compiles a binary in each tier; gives why it is refused.
 fn admit(engine: &Engine, binary: &[u8]) -> Option<AdmitError> {
-    match Module::compile(engine, &Binary::new(binary.to_vec()), &limits()) {
+    let [baseline, optimized] =
+        [Tier::Baseline, Tier::Optimized].map(|tier| compile(engine, binary, tier));
+    let text = |refusal: &Option<AdmitError>| refusal.as_ref().map(ToString::to_string);
+    assert_eq!(text(&baseline), text(&optimized));
+    optimized
+}
+
+fn compile(engine: &Engine, binary: &[u8], tier: Tier) -> Option<AdmitError> {
+    match Module::compile(engine, &Binary::new(binary.to_vec()), &limits(), tier) {
         Ok(module) => {
             assert_eq!(module.hash(), BinaryHash::of(binary));
             assert!(module.facts().label.starts_with("version_v2"));

@@ -7,10 +7,12 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, compile::TooMany};
+use crate::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, Tier, compile::TooMany};
 
 /// Compiled modules, kept by the hash of the binary as it was delivered. Clones share them.
 ///
+/// A binary is compiled in the baseline tier first, and once more, optimized and aside, as soon as
+/// somebody asks for it a second time; runs under way keep the module they began with.
 /// Whoever asks first has the binary compiled; others who ask meanwhile wait for the same result. The
 /// compilation goes on when the one who asked first leaves. One binary is compiled at a time, owners
 /// take turns, and running workflows come first.
@@ -61,8 +63,20 @@ struct Entries {
 
 #[derive(Debug)]
 enum Entry {
-    Ready { module: Arc<Module>, used: u64 },
+    Ready(Kept),
     Compiling { compiled: watch::Receiver<Option<Compiled>>, limits: BinaryLimits, turn: u64 },
+}
+
+/// A module that is there.
+#[derive(Debug)]
+struct Kept {
+    module: Arc<Module>,
+    /// When it was used last.
+    used: u64,
+    /// Together with the binary, as long as that is to be compiled once more.
+    bytes: u64,
+    /// What that takes, until somebody asks for the module again.
+    better: Option<Wanted>,
 }
 
 type Compiled = Result<Arc<Module>, AdmitError>;
@@ -85,7 +99,7 @@ impl ModuleCache {
     /// The module with this hash, if it is there and within the limits; no bytes needed.
     #[must_use]
     pub fn find(&self, hash: &BinaryHash, limits: &BinaryLimits) -> Option<Arc<Module>> {
-        let module = self.shared.entries().touch(hash)?;
+        let module = self.shared.touch(hash)?;
         limits.admit(module.facts()).is_ok().then_some(module)
     }
 
@@ -124,20 +138,25 @@ impl ModuleCache {
     /// Looks up and takes the place of the first in one operation.
     fn enter(&self, wanted: Wanted) -> State {
         let hash = wanted.binary.hash();
-        let mut entries = self.shared.entries();
-        if let Some(module) = entries.touch(&hash) {
+        if let Some(module) = self.shared.touch(&hash) {
             return State::Known(wanted.limits.admit(module.facts()).map(|()| module));
+        }
+        let mut entries = self.shared.entries();
+        // Somebody else's may have become ready since.
+        if let Some(Entry::Ready(kept)) = entries.by_hash.get(&hash) {
+            let admitted = wanted.limits.admit(kept.module.facts());
+            return State::Known(admitted.map(|()| Arc::clone(&kept.module)));
         }
         if let Some(Entry::Compiling { compiled, limits, .. }) = entries.by_hash.get(&hash) {
             let again = (*limits != wanted.limits).then(|| Box::new(wanted));
             return State::Compiling { compiled: compiled.clone(), again };
         }
-        let Wanted { owner, binary, limits } = wanted;
+        let (owner, limits) = (wanted.owner.clone(), wanted.limits);
         let (sender, compiled) = watch::channel(None);
         entries.clock = entries.clock.saturating_add(1);
         let turn = entries.clock;
         let place = Place { shared: Arc::clone(&self.shared), hash, turn, sender };
-        let task = Box::new(move || place.compile(&binary, &limits));
+        let task = Box::new(move || place.compile(wanted));
         let queued = self.shared.engine.compiler().queue(&owner, task);
         if let Err(TooMany(task)) = queued {
             // Nobody saw a place yet, so dropping this one, which locks again, frees none.
@@ -180,18 +199,48 @@ impl Loading {
 }
 
 impl Shared {
+    /// The module with this hash, if it is there, and sees to it that it will be optimized.
+    fn touch(self: &Arc<Self>, hash: &BinaryHash) -> Option<Arc<Module>> {
+        let (module, better) = self.entries().touch(hash)?;
+        if let Some(wanted) = better {
+            self.optimize(wanted);
+        }
+        Some(module)
+    }
+
+    /// Compiles a module that is there once more. Where its owner has too many such waiting, the next one
+    /// who asks for it tries again.
+    fn optimize(self: &Arc<Self>, wanted: Wanted) {
+        let (shared, again) = (Arc::clone(self), wanted.clone());
+        let task = Box::new(move || {
+            let Wanted { owner, binary, limits } = wanted;
+            match Module::compile_here(&shared.engine, &binary, &limits, Tier::Optimized) {
+                Ok(module) => shared.entries().replace(Arc::new(module)),
+                // It goes on as it is.
+                Err(error) => tracing::warn!(%error, owner, "a module cannot be optimized"),
+            }
+        });
+        if self.engine.optimizer().queue(&again.owner, task).is_err() {
+            let mut entries = self.entries();
+            if let Some(Entry::Ready(kept)) = entries.by_hash.get_mut(&again.binary.hash()) {
+                kept.better = Some(again);
+            }
+        }
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entries {
-    fn touch(&mut self, hash: &BinaryHash) -> Option<Arc<Module>> {
+    /// A module, and what is to be compiled now that it was used again.
+    fn touch(&mut self, hash: &BinaryHash) -> Option<(Arc<Module>, Option<Wanted>)> {
         self.clock = self.clock.saturating_add(1);
         match self.by_hash.get_mut(hash)? {
-            Entry::Ready { module, used } => {
-                *used = self.clock;
-                Some(Arc::clone(module))
+            Entry::Ready(kept) => {
+                kept.used = self.clock;
+                Some((Arc::clone(&kept.module), kept.better.take()))
             }
             Entry::Compiling { .. } => None,
         }
@@ -199,15 +248,25 @@ impl Entries {
 
     /// Keeps a module, forgetting others until the budget holds. One that is larger than the whole
     /// budget is not kept.
-    fn keep(&mut self, hash: BinaryHash, module: Arc<Module>) {
-        let size = module.facts().resident_bytes;
-        if size > self.budget_bytes {
+    fn keep(&mut self, module: Arc<Module>, better: Option<Wanted>) {
+        let binary = better.as_ref().map_or(0, |wanted| wanted.binary.bytes().len());
+        let binary = u64::try_from(binary).unwrap_or(u64::MAX);
+        let bytes = module.facts().resident_bytes.saturating_add(binary);
+        if bytes > self.budget_bytes {
             return;
         }
-        self.make_room(size);
+        self.make_room(bytes);
         self.clock = self.clock.saturating_add(1);
-        self.resident_bytes = self.resident_bytes.saturating_add(size);
-        self.by_hash.insert(hash, Entry::Ready { module, used: self.clock });
+        self.resident_bytes = self.resident_bytes.saturating_add(bytes);
+        let (hash, used) = (module.hash(), self.clock);
+        self.by_hash.insert(hash, Entry::Ready(Kept { module, used, bytes, better }));
+    }
+
+    /// Takes a module in the place of one for the same binary, unless that was forgotten.
+    fn replace(&mut self, module: Arc<Module>) {
+        if self.forget(&module.hash()) {
+            self.keep(module, None);
+        }
     }
 
     /// Forgets what was used longest ago until the budget holds with so many bytes more.
@@ -218,12 +277,18 @@ impl Entries {
 
     fn forget_oldest(&mut self) -> bool {
         let ready = self.by_hash.iter().filter_map(|(hash, entry)| match entry {
-            Entry::Ready { module, used } => Some((*used, *hash, module.facts().resident_bytes)),
+            Entry::Ready(kept) => Some((kept.used, *hash)),
             Entry::Compiling { .. } => None,
         });
-        let Some((_used, hash, size)) = ready.min_by_key(|(used, ..)| *used) else { return false };
-        self.by_hash.remove(&hash);
-        self.resident_bytes = self.resident_bytes.saturating_sub(size);
+        let oldest = ready.min_by_key(|(used, _hash)| *used);
+        oldest.is_some_and(|(_used, hash)| self.forget(&hash))
+    }
+
+    /// Whether there was a module to forget.
+    fn forget(&mut self, hash: &BinaryHash) -> bool {
+        let Some(Entry::Ready(kept)) = self.by_hash.get(hash) else { return false };
+        self.resident_bytes = self.resident_bytes.saturating_sub(kept.bytes);
+        self.by_hash.remove(hash);
         true
     }
 }
@@ -238,12 +303,15 @@ struct Place {
 }
 
 impl Place {
-    fn compile(self, binary: &Binary, limits: &BinaryLimits) {
-        let compiled = Module::compile(&self.shared.engine, binary, limits).map(Arc::new);
+    fn compile(self, wanted: Wanted) {
+        let Wanted { binary, limits, .. } = &wanted;
+        let compiled = Module::compile(&self.shared.engine, binary, limits, Tier::Baseline);
+        let compiled = compiled.map(Arc::new);
         // A failed compilation frees its place before anybody hears of it, so that a retry starts anew.
         self.free();
         if let Ok(module) = &compiled {
-            self.shared.entries().keep(self.hash, Arc::clone(module));
+            let better = (module.facts().tier == Tier::Baseline).then_some(wanted);
+            self.shared.entries().keep(Arc::clone(module), better);
         }
         self.sender.send_replace(Some(compiled));
     }

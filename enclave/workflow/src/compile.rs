@@ -18,6 +18,15 @@ pub(crate) struct Compiler {
     waiting: Arc<Mutex<Waiting>>,
 }
 
+/// How many threads compile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Threads {
+    /// As many as there are processors: somebody waits.
+    EachProcessor,
+    /// Nobody waits.
+    One,
+}
+
 /// A binary that waits to be compiled.
 pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
@@ -39,10 +48,15 @@ struct Queue<T> {
 }
 
 impl Compiler {
-    /// Starts the threads: one for each processor, with a low priority.
-    pub(crate) fn new() -> Result<Self, ThreadPoolBuildError> {
+    /// Starts the threads, with a low priority.
+    pub(crate) fn new(threads: Threads) -> Result<Self, ThreadPoolBuildError> {
+        let (name, count) = match threads {
+            Threads::EachProcessor => ("compile", 0),
+            Threads::One => ("optimize", 1),
+        };
         let threads = ThreadPoolBuilder::new()
-            .thread_name(|index| format!("compile {index}"))
+            .thread_name(move |index| format!("{name} {index}"))
+            .num_threads(count)
             .start_handler(|_index| {
                 // Where the priority cannot be lowered, the scheduler still shares fairly.
                 rustix::process::setpriority_process(None, NICE).ok();
@@ -54,6 +68,11 @@ impl Compiler {
     /// Does something on the threads that compile, and waits for it.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.threads.install(work)
+    }
+
+    /// Waits until the queue is empty. Only where there is one thread, because that one is then free.
+    pub(crate) fn drain(&self) {
+        self.run(|| ());
     }
 
     /// Queues a task behind the owner's earlier ones.
@@ -161,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_task_that_panics_does_not_stop_the_queue() {
-        let compiler = Compiler::new().unwrap();
+        let compiler = Compiler::new(Threads::EachProcessor).unwrap();
         let (sender, done) = std::sync::mpsc::channel();
         let tasks: [Task; 2] =
             [Box::new(|| panic!("lost")), Box::new(move || sender.send(()).unwrap())];
@@ -173,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_threads_that_compile_give_way() {
-        let compiler = Compiler::new().unwrap();
+        let compiler = Compiler::new(Threads::EachProcessor).unwrap();
         let own = rustix::process::getpriority_process(None).unwrap();
         let theirs = compiler.run(|| rustix::process::getpriority_process(None).unwrap());
         assert!(theirs > own || own >= NICE, "{theirs} {own}");

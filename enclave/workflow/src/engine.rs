@@ -13,9 +13,9 @@ use std::{
 
 use protocol::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::{Config, PoolingAllocationConfig, WasmFeatures};
+use wasmtime::{Config, PoolingAllocationConfig, Strategy, WasmFeatures};
 
-use crate::compile::Compiler;
+use crate::compile::{Compiler, Threads};
 
 /// How much room the engine sets aside; sized by what admission lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,15 @@ impl Default for Capacity {
     }
 }
 
+/// Which of wasmtime's compilers made a module's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Winch: compiles in one pass, so a first run is soon.
+    Baseline,
+    /// Cranelift: compiles several times longer, and what it makes runs faster.
+    Optimized,
+}
+
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -66,15 +75,25 @@ pub struct Engine {
 }
 
 struct Inner {
-    wasm: wasmtime::Engine,
+    wasm: Wasm,
     capacity: Capacity,
     pooled: bool,
     places: Arc<Semaphore>,
     pending: Mutex<HashMap<String, Weak<Semaphore>>>,
     panics: AtomicU64,
     compiler: Compiler,
+    optimizer: Compiler,
     /// Dropping it ends the epoch thread.
     _ticker: mpsc::Sender<()>,
+}
+
+/// wasmtime's engine for each tier. Each has instances of its own, since the code that runs in them
+/// and the stack it needs differ; together they never hold more than the capacity.
+#[derive(Clone)]
+struct Wasm {
+    optimized: wasmtime::Engine,
+    /// Not there on processors that Winch does not know well.
+    baseline: Option<wasmtime::Engine>,
 }
 
 impl Engine {
@@ -88,7 +107,7 @@ impl Engine {
     /// - [`EngineError::Unsupported`] if wasmtime cannot work here at all.
     /// - [`EngineError::Ticker`] if the epoch thread cannot start.
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
-        match wasmtime::Engine::new(&config(Some(&capacity))) {
+        match Wasm::new(Some(&capacity)) {
             Ok(wasm) => Self::over(wasm, capacity, true),
             Err(error) => {
                 tracing::warn!(%error, "no instance pool; allocating on demand");
@@ -104,14 +123,16 @@ impl Engine {
     ///
     /// As of [`Engine::new`].
     pub fn on_demand(capacity: Capacity) -> Result<Self, EngineError> {
-        let wasm = wasmtime::Engine::new(&config(None));
+        let wasm = Wasm::new(None);
         let wasm = wasm.map_err(|error| EngineError::Unsupported(Arc::new(error)))?;
         Self::over(wasm, capacity, false)
     }
 
-    fn over(wasm: wasmtime::Engine, capacity: Capacity, pooled: bool) -> Result<Self, EngineError> {
+    fn over(wasm: Wasm, capacity: Capacity, pooled: bool) -> Result<Self, EngineError> {
         let ticker = start_ticker(&wasm).map_err(EngineError::Ticker)?;
-        let compiler = Compiler::new().map_err(|error| EngineError::Compiler(Arc::new(error)))?;
+        let failed = |error| EngineError::Compiler(Arc::new(error));
+        let compiler = Compiler::new(Threads::EachProcessor).map_err(failed)?;
+        let optimizer = Compiler::new(Threads::One).map_err(failed)?;
         let places = usize::try_from(capacity.instances).unwrap_or(Semaphore::MAX_PERMITS);
         let inner = Inner {
             wasm,
@@ -121,6 +142,7 @@ impl Engine {
             pending: Mutex::default(),
             panics: AtomicU64::new(0),
             compiler,
+            optimizer,
             _ticker: ticker,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -132,8 +154,20 @@ impl Engine {
         self.inner.capacity
     }
 
+    /// What compiles for somebody who waits.
     pub(crate) fn compiler(&self) -> &Compiler {
         &self.inner.compiler
+    }
+
+    /// What compiles again, better, while nobody waits.
+    pub(crate) fn optimizer(&self) -> &Compiler {
+        &self.inner.optimizer
+    }
+
+    /// Waits on the calling thread until nothing that was used twice is left to be optimized. For
+    /// tests and benches, which want to know what they run.
+    pub fn wait_for_optimizer(&self) {
+        self.optimizer().drain();
     }
 
     /// How many runs ended because a service or an import panicked, since the engine was made.
@@ -152,8 +186,16 @@ impl Engine {
         self.inner.pooled
     }
 
-    pub(crate) fn wasm(&self) -> &wasmtime::Engine {
-        &self.inner.wasm
+    /// wasmtime's engine for this tier, if there is one.
+    pub(crate) fn wasm(&self, tier: Tier) -> Option<&wasmtime::Engine> {
+        match tier {
+            Tier::Baseline => self.inner.wasm.baseline.as_ref(),
+            Tier::Optimized => Some(self.optimized()),
+        }
+    }
+
+    pub(crate) fn optimized(&self) -> &wasmtime::Engine {
+        &self.inner.wasm.optimized
     }
 
     /// Waits for a place in the pool; it is given back when the permit is dropped.
@@ -202,19 +244,40 @@ pub(crate) fn accepted_features() -> WasmFeatures {
         | WasmFeatures::TAIL_CALL
 }
 
-fn config(pool: Option<&Capacity>) -> Config {
+impl Wasm {
+    fn new(pool: Option<&Capacity>) -> wasmtime::Result<Self> {
+        let optimized = wasmtime::Engine::new(&config(Tier::Optimized, pool))?;
+        // On other processors Winch does not check the stack, among others.
+        let baseline = cfg!(target_arch = "x86_64")
+            .then(|| wasmtime::Engine::new(&config(Tier::Baseline, pool)))
+            .transpose()?;
+        Ok(Self { optimized, baseline })
+    }
+}
+
+fn config(tier: Tier, pool: Option<&Capacity>) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(FIBER_STACK_BYTES)
         .async_stack_zeroing(true)
         .memory_init_cow(true)
         .native_unwind_info(false)
         .wasm_backtrace_max_frames(None)
-        .generate_address_map(false)
-        .relaxed_simd_deterministic(true);
-    config.wasm_features(accepted_features().complement(), false);
+        .generate_address_map(false);
+    let (features, stack_bytes) = match tier {
+        Tier::Optimized => {
+            config.relaxed_simd_deterministic(true);
+            (accepted_features(), WASM_STACK_BYTES)
+        }
+        Tier::Baseline => {
+            config.strategy(Strategy::Winch);
+            (accepted_features().difference(NOT_IN_BASELINE), BASELINE_STACK_BYTES)
+        }
+    };
+    config
+        .wasm_features(features.complement(), false)
+        .max_wasm_stack(stack_bytes)
+        .async_stack_size(stack_bytes.saturating_add(HOST_STACK_BYTES));
     if let Some(capacity) = pool {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_core_instances(capacity.instances)
@@ -231,13 +294,14 @@ fn config(pool: Option<&Capacity>) -> Config {
     config
 }
 
-/// Starts the thread that advances the epoch until the sender is dropped.
-fn start_ticker(wasm: &wasmtime::Engine) -> io::Result<mpsc::Sender<()>> {
+/// Starts the thread that advances the epochs until the sender is dropped.
+fn start_ticker(wasm: &Wasm) -> io::Result<mpsc::Sender<()>> {
     let (alive, gone) = mpsc::channel::<()>();
     let wasm = wasm.clone();
     std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
         while let Err(mpsc::RecvTimeoutError::Timeout) = gone.recv_timeout(TICK) {
-            wasm.increment_epoch();
+            wasm.optimized.increment_epoch();
+            wasm.baseline.iter().for_each(wasmtime::Engine::increment_epoch);
         }
     })?;
     Ok(alive)
@@ -252,9 +316,16 @@ const MIB: usize = 1024 * 1024;
 /// The reference's: guests that recurse without end fail in the same place.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 
-/// The wasm stack, and as much as any other thread of the process has for the imports and for what
-/// the embedder does when a call begins.
-const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 2 * MIB;
+/// Frames of code that was not optimized are larger, because every local has its place in them: a guest
+/// that may recurse so deep in the one tier should not fail in the other.
+const BASELINE_STACK_BYTES: usize = 4 * WASM_STACK_BYTES;
+
+/// As much as any other thread of the process has, for the imports and for what the embedder does when
+/// a call begins.
+const HOST_STACK_BYTES: usize = 2 * MIB;
+
+/// What Winch refuses; a module that uses it is optimized at once.
+const NOT_IN_BASELINE: WasmFeatures = WasmFeatures::RELAXED_SIMD.union(WasmFeatures::TAIL_CALL);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  binary ──► ModuleCache ──► Module ──┐
-//!             admitted, compiled once   ├──► Engine::run ──► Outcome: result and metering
+//!             admitted, compiled fast,  ├──► Engine::run ──► Outcome: result and metering
 //!  Request, Limits, cancel ─────────────┤        ▲ │
 //!                                       │   calls│ │answers
 //!  Services ────────────────────────────┴────────┘ ▼
@@ -75,7 +75,7 @@ mod wire;
 
 pub use admit::{AdmitError, Cause, MemoryExport, TooComplex, TooLarge};
 pub use cache::{Loading, ModuleCache};
-pub use engine::{Capacity, Engine, EngineError};
+pub use engine::{Capacity, Engine, EngineError, Tier};
 pub use limits::{BinaryLimits, Limits, MetricLimits};
 pub use module::{Binary, BinaryHash, Facts, Module};
 pub use outcome::{Ended, LinkError, Metering, Outcome, RunError};

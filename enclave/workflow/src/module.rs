@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use wasmtime::{InstancePre, Linker};
 
-use crate::{AdmitError, BinaryLimits, Engine, Survey, admit, imports, state::State, wasi};
+use crate::{AdmitError, BinaryLimits, Engine, Survey, Tier, admit, imports, state::State, wasi};
 
 /// SHA-256 of a workflow's binary as it was delivered, compressed or not: its `binary_hash`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub struct Facts {
     pub memory_min_pages: u64,
     /// How large it is.
     pub survey: Survey,
+    /// What its code was made by.
+    pub tier: Tier,
     /// How long it took to decompress, check and compile.
     pub prepared_in: Duration,
 }
@@ -88,6 +90,9 @@ impl BinaryHash {
 impl Module {
     /// Decompresses, checks, compiles and links a binary.
     ///
+    /// Where Winch cannot compile it, or is not there, it is optimized even if [`Tier::Baseline`] was
+    /// asked for; [`Facts::tier`] tells.
+    ///
     /// This takes the engine's compiling threads for seconds when the binary is large, and the calling
     /// thread waits; [`crate::ModuleCache`] does it aside and once.
     ///
@@ -98,23 +103,25 @@ impl Module {
         engine: &Engine,
         binary: &Binary,
         limits: &BinaryLimits,
+        tier: Tier,
     ) -> Result<Self, AdmitError> {
-        engine.compiler().run(|| Self::compile_here(engine, binary, limits))
+        engine.compiler().run(|| Self::compile_here(engine, binary, limits, tier))
     }
 
-    fn compile_here(
+    /// The same on the calling thread and those that belong to it.
+    pub(crate) fn compile_here(
         engine: &Engine,
         binary: &Binary,
         limits: &BinaryLimits,
+        tier: Tier,
     ) -> Result<Self, AdmitError> {
         let start = Instant::now();
         let bytes = admit::unpack(binary.bytes(), limits)?;
         let survey = Survey::of(&bytes, limits, &engine.capacity())?;
-        let module = wasmtime::Module::from_binary(engine.wasm(), &bytes)
-            .map_err(|error| AdmitError::Compile(error.into()))?;
+        let (module, tier) = translate(engine, &bytes, tier)?;
         admit::check_exports(&module)?;
         let abi = admit::abi(&module)?;
-        let pre = link(engine, &module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
+        let pre = link(&module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
         // The image of the initial memory is made now, not by the first run.
         module.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(e.into()))?;
         let facts = Facts {
@@ -124,6 +131,7 @@ impl Module {
             resident_bytes: resident_bytes(&module, bytes.len()),
             memory_min_pages: survey.memory_pages,
             survey,
+            tier,
             prepared_in: start.elapsed(),
         };
         Ok(Self { pre, hash: binary.hash(), facts })
@@ -157,12 +165,28 @@ impl std::fmt::Debug for Module {
     }
 }
 
-pub(crate) fn link(
+/// Compiles in the tier that is asked for if that can be done; else as well as possible.
+fn translate(
     engine: &Engine,
+    bytes: &[u8],
+    tier: Tier,
+) -> Result<(wasmtime::Module, Tier), AdmitError> {
+    if let (Tier::Baseline, Some(wasm)) = (tier, engine.wasm(tier)) {
+        match wasmtime::Module::from_binary(wasm, bytes) {
+            Ok(module) => return Ok((module, tier)),
+            Err(error) => tracing::debug!(%error, "no baseline code"),
+        }
+    }
+    let module = wasmtime::Module::from_binary(engine.optimized(), bytes);
+    let module = module.map_err(|error| AdmitError::Compile(error.into()))?;
+    Ok((module, Tier::Optimized))
+}
+
+pub(crate) fn link(
     module: &wasmtime::Module,
     abi: &admit::Abi,
 ) -> wasmtime::Result<InstancePre<State>> {
-    let mut linker = Linker::new(engine.wasm());
+    let mut linker = Linker::new(module.engine());
     imports::define(&mut linker, module, abi)?;
     wasi::define(&mut linker)?;
     linker.instantiate_pre(module)

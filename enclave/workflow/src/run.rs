@@ -141,7 +141,9 @@ fn fits(module: &Module, limits: &Limits) -> Result<(), LinkError> {
 
 /// Instantiates the module and calls `_start`.
 async fn execute(engine: &Engine, module: &Module, state: State) -> Finished {
-    let mut store = Store::new(engine.wasm(), state);
+    // A module in the baseline tier was compiled where that is.
+    let wasm = engine.wasm(module.facts().tier).unwrap_or_else(|| engine.optimized());
+    let mut store = Store::new(wasm, state);
     store.limiter(|state| state);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {

@@ -1,4 +1,5 @@
-//! The runtime as its embedder sees it. One engine serves all tests, so no module is compiled twice.
+//! The runtime as its embedder sees it. One engine serves all tests; `runtime_baseline.rs` has those
+//! that run guests once more, in the other tier.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
@@ -29,3 +30,7 @@ mod support;
 mod wasi;
 #[path = "runtime/workflows.rs"]
 mod workflows;
+
+use enclave_workflow::Tier;
+
+const TIER: Tier = Tier::Optimized;

@@ -12,17 +12,18 @@ use std::{
 };
 
 use enclave_workflow::{
-    Capacity, Engine,
+    Capacity, Engine, Tier,
     scenario::{Player, Recording},
 };
 
 #[path = "support/built.rs"]
 mod built;
 
-/// With more room than the default, because scenarios set the limit themselves.
-static PLAYER: LazyLock<Player> = LazyLock::new(|| {
+/// One for each tier, with more room than the default, because scenarios set the limit themselves.
+static PLAYERS: LazyLock<[(Tier, Player); 2]> = LazyLock::new(|| {
     let capacity = Capacity { memory_bytes: 1 << 30, ..Capacity::default() };
-    Player::new(Engine::new(capacity).unwrap())
+    let engine = Engine::new(capacity).unwrap();
+    [Tier::Baseline, Tier::Optimized].map(|tier| (tier, Player::new(engine.clone(), tier)))
 });
 
 fn read(recording: &Path) -> Recording {
@@ -36,14 +37,16 @@ async fn replay(recording: &Path, binary: &Path) -> usize {
     play(recording, binary).await
 }
 
-/// Plays all scenarios of a file and reports every difference; returns how many were played.
+/// Plays all scenarios of a file in both tiers and reports every difference; returns how many there are.
 async fn play(recording: &Path, binary: &Path) -> usize {
     let recording = read(recording);
     let binary = std::fs::read(binary).unwrap();
     let mut differences = Vec::new();
     for scenario in &recording.scenarios {
-        if let Err(difference) = PLAYER.play(scenario, &binary).await {
-            differences.push(difference.to_string());
+        for (tier, player) in &*PLAYERS {
+            if let Err(difference) = player.play(scenario, &binary).await {
+                differences.push(format!("{tier:?}: {difference}"));
+            }
         }
     }
     let name = recording.workflow;

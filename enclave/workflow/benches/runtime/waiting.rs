@@ -10,17 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::{
     guests::{self, TOUCHED_BYTES},
+    taken::Taken,
     warm,
     world::{World, run},
 };
-
-/// What the process takes.
-#[derive(Clone, Copy)]
-struct Taken {
-    /// Private memory that is resident.
-    anonymous_kib: u64,
-    threads: u64,
-}
 
 /// A thousand workflows wait 1 s for a capability, twice: the second time in places that were used.
 pub(crate) async fn a_thousand() {
@@ -60,25 +53,6 @@ async fn wait(name: &str, engine: &Engine, module: &Arc<Module>) {
         wall_ms / (WAIT.as_secs_f64() * 1e3),
         most.threads,
     );
-}
-
-impl Taken {
-    fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let word = line.and_then(|line| line.split_whitespace().next());
-            word.and_then(|word| word.parse().ok()).expect("a number")
-        };
-        Self { anonymous_kib: number("RssAnon:"), threads: number("Threads:") }
-    }
-
-    fn or_more(self, other: Self) -> Self {
-        Self {
-            anonymous_kib: self.anonymous_kib.max(other.anonymous_kib),
-            threads: self.threads.max(other.threads),
-        }
-    }
 }
 
 const COUNT: u32 = 1_000;

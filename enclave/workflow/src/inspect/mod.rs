@@ -10,7 +10,7 @@ use wasmparser::{Validator, WasmFeatures};
 use self::outline::Outline;
 use crate::{
     AdmitError, Binary, BinaryHash, BinaryLimits, Capacity, Engine, MemoryExport, Module, Outcome,
-    RequirementsError, Survey, TeeProvider, TooLarge,
+    RequirementsError, Survey, TeeProvider, Tier, TooLarge,
     admit::{self, Abi, Cause},
     engine, module, router, satisfies,
 };
@@ -46,13 +46,13 @@ impl Inspection {
     /// Imports that are listed and judged; an SDK's workflow has thirty.
     pub const IMPORTS: usize = 1_000;
 
-    /// Inspects a binary, and compiles it unless it is refused.
+    /// Inspects a binary, and compiles it, optimized, unless it is refused.
     #[must_use]
     pub fn of(engine: &Engine, binary: &Binary, limits: &BinaryLimits) -> Self {
         let mut inspection = Self::default();
         inspection.read(engine, binary, limits);
         if inspection.refusals.is_empty() {
-            match Module::compile(engine, binary, limits) {
+            match Module::compile(engine, binary, limits, Tier::Optimized) {
                 Ok(module) => inspection.module = Some(module),
                 Err(error) => inspection.refusals.push(error),
             }
@@ -169,11 +169,11 @@ fn misfit(engine: &Engine, abi: &Abi, import: &Import) -> Option<AdmitError> {
         let text = format!("{}.{} is no function that exists", import.module, import.name);
         return Some(AdmitError::Link(cause(&text)));
     };
-    let alone = match wasmtime::Module::from_binary(engine.wasm(), &alone) {
+    let alone = match wasmtime::Module::from_binary(engine.optimized(), &alone) {
         Ok(module) => module,
         Err(error) => return Some(AdmitError::Compile(error.into())),
     };
-    module::link(engine, &alone, abi).err().map(|error| AdmitError::Link(error.into()))
+    module::link(&alone, abi).err().map(|error| AdmitError::Link(error.into()))
 }
 
 /// The same limits, of sizes alone.

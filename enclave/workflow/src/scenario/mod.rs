@@ -7,10 +7,13 @@
 //! ```no_run
 //! # async fn example(engine: enclave_workflow::Engine, text: &str, binary: &[u8])
 //! #     -> Result<(), Box<dyn std::error::Error>> {
-//! use enclave_workflow::scenario::{Player, Recording};
+//! use enclave_workflow::{
+//!     Tier,
+//!     scenario::{Player, Recording},
+//! };
 //!
 //! let recording = Recording::parse(text)?;
-//! let player = Player::new(engine);
+//! let player = Player::new(engine, Tier::Optimized);
 //! for scenario in &recording.scenarios {
 //!     player.play(scenario, binary).await?;
 //! }

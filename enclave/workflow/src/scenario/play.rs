@@ -1,6 +1,11 @@
 //! Plays scenarios, step by step.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use protocol::messages::sdk::Tee;
 use tokio::time::Instant;
@@ -12,15 +17,16 @@ use super::{
     services::Recorded,
 };
 use crate::{
-    AdmitError, Binary, BinaryLimits, Engine, Limits, LocalRunner, Module, ModuleCache, Place,
-    Request, RouteError, Router, Runner as _, TeeProvider, admit,
+    AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Limits, LocalRunner, Module, Place,
+    Request, RouteError, Router, Runner as _, TeeProvider, Tier, admit,
 };
 
-/// Plays scenarios in one engine; each binary is compiled once.
-#[derive(Clone, Debug)]
+/// Plays scenarios in one engine and tier; each binary is compiled once.
+#[derive(Debug)]
 pub struct Player {
     engine: Engine,
-    modules: ModuleCache,
+    tier: Tier,
+    modules: Mutex<HashMap<BinaryHash, Arc<Module>>>,
 }
 
 /// Every enclave.
@@ -35,9 +41,8 @@ enum Way {
 impl Player {
     /// Makes a player.
     #[must_use]
-    pub fn new(engine: Engine) -> Self {
-        let modules = ModuleCache::new(engine.clone(), MODULE_BUDGET_BYTES);
-        Self { engine, modules }
+    pub fn new(engine: Engine, tier: Tier) -> Self {
+        Self { engine, tier, modules: Mutex::default() }
     }
 
     /// Plays a scenario of the workflow in `binary`, a brotli stream or a core module.
@@ -67,8 +72,18 @@ impl Player {
             Input::Raw => admit::unpack(binary, &BinaryLimits::default())?,
             Input::Brotli => Cow::Borrowed(binary),
         };
-        let limits = binary_limits(&scenario.limits);
-        self.modules.load("scenario", Binary::new(given.into_owned()), &limits).await
+        let (binary, limits) = (Binary::new(given.into_owned()), binary_limits(&scenario.limits));
+        let modules = || self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = modules().get(&binary.hash()).cloned();
+        if let Some(module) = known {
+            return limits.admit(module.facts()).map(|()| module);
+        }
+        let (engine, tier) = (self.engine.clone(), self.tier);
+        let compiled =
+            tokio::task::spawn_blocking(move || Module::compile(&engine, &binary, &limits, tier));
+        let module = compiled.await.map_err(|_ended| AdmitError::Aborted)?.map(Arc::new)?;
+        modules().insert(module.hash(), Arc::clone(&module));
+        Ok(module)
     }
 
     fn way(&self, scenario: &Scenario, module: Arc<Module>) -> Way {
@@ -160,6 +175,3 @@ impl std::fmt::Debug for Way {
         })
     }
 }
-
-/// Room for a few dozen workflows of a large SDK.
-const MODULE_BUDGET_BYTES: u64 = 1 << 30;

@@ -23,6 +23,8 @@ use protocol::messages::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::TIER;
+
 /// The engine that all tests share.
 pub(crate) static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(Capacity { instances: 300, ..Capacity::default() }).unwrap());
@@ -155,7 +157,7 @@ pub(crate) fn compile(engine: &Engine, text: &str) -> Result<Module, AdmitError>
 
 /// Compiles a binary.
 pub(crate) fn compile_bytes(engine: &Engine, binary: Vec<u8>) -> Result<Module, AdmitError> {
-    Module::compile(engine, &Binary::new(binary), &BinaryLimits::default())
+    Module::compile(engine, &Binary::new(binary), &BinaryLimits::default(), TIER)
 }
 
 /// A module with the common imports around a body for `_start`.

@@ -1,8 +1,12 @@
 //! Our own workflows: the good ones, and the one that misbehaves.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use enclave_workflow::{Binary, BinaryLimits, Ended, Limits, ModuleCache, Outcome};
+use enclave_workflow::{Ended, Limits, Module, Outcome};
 use protocol::messages::{
     self,
     devnet::{echo, price_feed},
@@ -19,13 +23,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     built,
-    support::{self, ENGINE, Embedder, payload},
+    support::{self, ENGINE, Embedder, compile_bytes, payload},
 };
 
-static MODULES: std::sync::LazyLock<ModuleCache> =
-    std::sync::LazyLock::new(|| ModuleCache::new(ENGINE.clone(), u64::MAX));
+static MODULES: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());
 
 const SECRET: &str = "correct horse battery staple";
+
+/// A built workflow, compiled once.
+fn module(name: &str) -> Option<Arc<Module>> {
+    let file = built::workflows(name)?.join(format!("{name}.wasm"));
+    let compile = || Arc::new(compile_bytes(&ENGINE, std::fs::read(file).unwrap()).unwrap());
+    let mut modules = MODULES.lock().unwrap();
+    Some(Arc::clone(modules.entry(name.to_owned()).or_insert_with(compile)))
+}
 
 /// Runs a built workflow's first handler; `None` where workflows are not built.
 async fn fire(
@@ -34,9 +45,7 @@ async fn fire(
     embedder: &Arc<Embedder>,
     limits: &Limits,
 ) -> Option<Ended> {
-    let binary = std::fs::read(built::workflows(name)?.join(format!("{name}.wasm"))).unwrap();
-    let limits_of_binaries = BinaryLimits::default();
-    let module = MODULES.load("owner", Binary::new(binary), &limits_of_binaries).await.unwrap();
+    let module = module(name)?;
     let event = messages::cron::Payload::default();
     let request = ExecuteRequest {
         config: config.into(),

@@ -21,6 +21,7 @@ mod workflow;
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use enclave_server::LimitSet;
+use enclave_workflow::Tier;
 use protocol::{
     clock::{Clock as _, SystemClock},
     messages::{self, cron, http, sdk::TriggerSubscription},
@@ -95,6 +96,10 @@ pub(crate) struct Simulate {
     /// What it may use: as in an enclave, or what a DON grants.
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
     limits: LimitSet,
+    /// Run code that is compiled to be fast, as an enclave does from about the third run of a workflow
+    /// on. Without it the code is compiled fast, as for a first run.
+    #[arg(long)]
+    optimized: bool,
     /// Play the scenarios of this file instead, and compare every call, log line and result with
     /// what was recorded.
     #[arg(long, value_name = "FILE", conflicts_with_all = NOT_WITH_A_SCENARIO)]
@@ -123,12 +128,12 @@ impl Simulate {
         let file = self.web.workflow(self.workflow.take())?;
         let binary = Binary::load(&file)?;
         if let Some(scenario) = &self.scenario {
-            return scenario::play(scenario, binary, self.json).await;
+            return scenario::play(scenario, binary, self.tier(), self.json).await;
         }
         let config = self.config.as_deref().map(|file| files::read(file, LONGEST_CONFIG_BYTES));
         let config = config.transpose()?.unwrap_or_default();
         let world = Arc::new(self.world()?);
-        let workflow = Workflow::admit(&file, &binary, &config, self.limits).await?;
+        let workflow = Workflow::admit(&file, &binary, &config, self.tier(), self.limits).await?;
         let mut report = Report::new(self.json, &world.execution_id, &binary, &workflow)?;
 
         let asked = workflow.ask(Ask::Subscribe, None, &world).await?;
@@ -142,6 +147,10 @@ impl Simulate {
         let asked = workflow.ask(ask, self.seed, &world).await?;
         world.web.finish()?;
         report.end("run", &format!("trigger {}: {}", self.trigger, subscription.id), asked)
+    }
+
+    fn tier(&self) -> Tier {
+        if self.optimized { Tier::Optimized } else { Tier::Baseline }
     }
 
     fn world(&self) -> Result<World, Failure> {

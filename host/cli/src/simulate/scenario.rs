@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use enclave_workflow::{
-    Capacity, Engine,
+    Capacity, Engine, Tier,
     scenario::{Difference, Input, Player, Recording, Scenario},
 };
 use serde_json::json;
@@ -19,7 +19,12 @@ use crate::{
 /// # Errors
 ///
 /// [`Exit::Input`] if the file holds no scenarios.
-pub(super) async fn play(file: &Path, binary: Binary, is_json: bool) -> Result<Exit, Failure> {
+pub(super) async fn play(
+    file: &Path,
+    binary: Binary,
+    tier: Tier,
+    is_json: bool,
+) -> Result<Exit, Failure> {
     let text = files::read_text(file, LONGEST_FILE_BYTES)?;
     let recording = Recording::parse(&text);
     let recording = recording.or_fail(Exit::Input, || file.display().to_string())?;
@@ -27,7 +32,7 @@ pub(super) async fn play(file: &Path, binary: Binary, is_json: bool) -> Result<E
     let capacity = Capacity { instances: 4, memory_bytes: MEMORY_BYTES, ..Capacity::default() };
     let engine = Engine::new(capacity);
     let engine = engine.or_fail(Exit::Internal, || "workflows cannot run on this machine")?;
-    let player = Player::new(engine);
+    let player = Player::new(engine, tier);
 
     let is_recorded = recording.binary.describes(&binary.delivered);
     if !is_json {

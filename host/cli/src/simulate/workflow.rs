@@ -9,7 +9,7 @@ use std::{
 use enclave_server::{LimitSet, run_limits};
 use enclave_workflow::{
     BinaryLimits, Capacity, EnclaveTee, Ended, Engine, Facts, LocalRunner, Module, Outcome, Place,
-    Request, RouteError, Router, Runner as _,
+    Request, RouteError, Router, Runner as _, Tier,
 };
 use protocol::{
     ids::Owner,
@@ -61,6 +61,7 @@ impl Workflow {
         file: &Path,
         binary: &Binary,
         config: &[u8],
+        tier: Tier,
         set: LimitSet,
     ) -> Result<Self, Failure> {
         let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() });
@@ -68,7 +69,7 @@ impl Workflow {
         let (compiler, bytes) = (engine.clone(), binary.compressed.to_vec());
         let compiled = tokio::task::spawn_blocking(move || {
             let binary = enclave_workflow::Binary::new(bytes);
-            Module::compile(&compiler, &binary, &BinaryLimits::default())
+            Module::compile(&compiler, &binary, &BinaryLimits::default(), tier)
         });
         let compiled = compiled.await.or_fail(Exit::Internal, || "the compiler ended early")?;
         let refused = || format!("{} would be refused by an enclave", file.display());
