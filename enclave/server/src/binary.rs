@@ -10,7 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use enclave_workflow::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache};
+use enclave_workflow::{
+    AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache, NoRoom,
+};
 use http::{HeaderValue, Request, header};
 use protocol::{base64, ids::Owner, limits};
 use tokio::sync::watch;
@@ -126,9 +128,16 @@ pub(crate) enum FetchError {
 }
 
 impl Binaries {
-    /// Keeps nothing yet.
-    pub(crate) fn new(engine: Engine, egress: Arc<Egress>, loads: Loads) -> Self {
-        let modules = ModuleCache::new(engine, limits::BINARY_CACHE_BYTES);
+    /// Keeps nothing yet. What compiling takes comes out of the budget of `runs`.
+    pub(crate) fn new(engine: Engine, egress: Arc<Egress>, loads: Loads, runs: Budget) -> Self {
+        let room = move |owner: &str, bytes| {
+            if bytes > runs.share(1) {
+                return Err(NoRoom::Ever);
+            }
+            let permit = runs.take(Claim { owner: Owner::normalised(owner), bytes });
+            permit.map(|permit| Box::new(permit) as Box<dyn Send>).map_err(|_full| NoRoom::Now)
+        };
+        let modules = ModuleCache::within(engine, limits::BINARY_CACHE_BYTES, Box::new(room));
         let shared = Shared { egress, modules, loads, flights: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }

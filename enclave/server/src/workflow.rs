@@ -116,7 +116,7 @@ impl Workflows {
         let instances = budget.fits(LEAST_RUN_BYTES).min(MOST_INSTANCES);
         let instances = u32::try_from(instances).unwrap_or(1);
         let engine = Engine::new(Capacity { instances, ..Capacity::default() })?;
-        let binaries = Binaries::new(engine.clone(), Arc::clone(&egress), loads);
+        let binaries = Binaries::new(engine.clone(), Arc::clone(&egress), loads, budget.clone());
         let tools = Arc::new(Tools { engine, egress, remote: Arc::new(remote), clock, limits });
         Ok(Self { tools, settings: SettingsStore::default(), binaries })
     }

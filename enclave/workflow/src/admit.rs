@@ -44,8 +44,9 @@ pub enum AdmitError {
     /// The module imports something that does not exist or has another type.
     #[error("error linking wasm: {0}")]
     Link(Cause),
-    /// Too many binaries of this owner wait to be compiled. Trying again later helps.
-    #[error("too many binaries wait to be compiled")]
+    /// Too many binaries of this owner wait to be compiled, or there is no memory to compile one more.
+    /// Trying again later helps.
+    #[error("no room to compile the binary now")]
     Busy,
     /// The compilation ended early. Trying again may help.
     #[error("compilation was aborted")]
@@ -94,6 +95,12 @@ pub enum TooComplex {
         got: u64,
         /// The effort allowed.
         limit: u64,
+    },
+    /// What compiling it holds at the same time.
+    #[error("compiling takes {got} bytes of memory, more than there will be")]
+    Memory {
+        /// Bytes, estimated.
+        got: u64,
     },
     /// What its tables begin with.
     #[error("tables of {got} elements exceed the limit of {limit}")]

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, Tier, compile::TooMany};
+use crate::{
+    AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, Tier, TooComplex,
+    compile::TooMany, module::Checked,
+};
 
 /// Compiled modules, kept by the hash of the binary as it was delivered. Clones share them.
 ///
@@ -20,6 +23,18 @@ use crate::{AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, Tier, 
 #[derive(Clone, Debug)]
 pub struct ModuleCache {
     shared: Arc<Shared>,
+}
+
+/// Gives an owner room for so many bytes of memory until the value is dropped.
+pub type Room = dyn Fn(&str, u64) -> Result<Box<dyn Send>, NoRoom> + Send + Sync;
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Later there may be.
+    Now,
+    /// Nor will there be.
+    Ever,
 }
 
 /// A module that is there or on its way.
@@ -47,9 +62,9 @@ struct Wanted {
     limits: BinaryLimits,
 }
 
-#[derive(Debug)]
 struct Shared {
     engine: Engine,
+    room: Box<Room>,
     entries: Mutex<Entries>,
 }
 
@@ -82,11 +97,18 @@ struct Kept {
 type Compiled = Result<Arc<Module>, AdmitError>;
 
 impl ModuleCache {
-    /// Makes an empty cache that keeps compiled modules of at most `budget_bytes` together.
+    /// Makes an empty cache that keeps compiled modules of at most `budget_bytes` together. Compiling takes
+    /// the memory it needs.
     #[must_use]
     pub fn new(engine: Engine, budget_bytes: u64) -> Self {
+        Self::within(engine, budget_bytes, Box::new(|_owner, _bytes| Ok(Box::new(()))))
+    }
+
+    /// The same, but a binary is compiled only while its owner has `room` for what that takes.
+    #[must_use]
+    pub fn within(engine: Engine, budget_bytes: u64, room: Box<Room>) -> Self {
         let entries = Mutex::new(Entries { budget_bytes, ..Entries::default() });
-        Self { shared: Arc::new(Shared { engine, entries }) }
+        Self { shared: Arc::new(Shared { engine, room, entries }) }
     }
 
     /// Changes how many bytes are kept, forgetting at once what is too much.
@@ -118,7 +140,8 @@ impl ModuleCache {
     ///
     /// # Errors
     ///
-    /// - [`AdmitError::Busy`] if the owner has too many binaries waiting.
+    /// - [`AdmitError::Busy`] if the owner has too many binaries waiting, or there is no room to compile
+    ///   this one.
     /// - Any other [`AdmitError`] if the binary is not let in. Failures are not kept.
     pub async fn load(
         &self,
@@ -208,28 +231,39 @@ impl Shared {
         Some(module)
     }
 
-    /// Compiles a module that is there once more. Where its owner has too many such waiting, the next one
-    /// who asks for it tries again.
+    fn compile(&self, wanted: &Wanted, tier: Tier) -> Result<Module, AdmitError> {
+        let checked = Checked::new(&self.engine, &wanted.binary, &wanted.limits)?;
+        checked.compile(&self.engine, tier, |bytes| {
+            (self.room)(&wanted.owner, bytes).map_err(|no_room| match no_room {
+                NoRoom::Now => AdmitError::Busy,
+                NoRoom::Ever => TooComplex::Memory { got: bytes }.into(),
+            })
+        })
+    }
+
+    /// Compiles a module that is there once more. Where its owner has too many such waiting, or no room, the
+    /// next one who asks for it tries again.
     fn optimize(self: &Arc<Self>, wanted: Wanted) {
         let (shared, again) = (Arc::clone(self), wanted.clone());
-        let task = Box::new(move || {
-            let Wanted { owner, binary, limits } = wanted;
-            match Module::compile_here(&shared.engine, &binary, &limits, Tier::Optimized) {
-                Ok(module) => shared.entries().replace(Arc::new(module)),
-                // It goes on as it is.
-                Err(error) => tracing::warn!(%error, owner, "a module cannot be optimized"),
-            }
+        let task = Box::new(move || match shared.compile(&wanted, Tier::Optimized) {
+            Ok(module) => shared.entries().replace(Arc::new(module)),
+            Err(AdmitError::Busy) => shared.entries().put_off(wanted),
+            // It goes on as it is.
+            Err(error) => tracing::warn!(%error, "a module cannot be optimized"),
         });
         if self.engine.optimizer().queue(&again.owner, task).is_err() {
-            let mut entries = self.entries();
-            if let Some(Entry::Ready(kept)) = entries.by_hash.get_mut(&again.binary.hash()) {
-                kept.better = Some(again);
-            }
+            self.entries().put_off(again);
         }
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("entries", &self.entries).finish_non_exhaustive()
     }
 }
 
@@ -260,6 +294,13 @@ impl Entries {
         self.resident_bytes = self.resident_bytes.saturating_add(bytes);
         let (hash, used) = (module.hash(), self.clock);
         self.by_hash.insert(hash, Entry::Ready(Kept { module, used, bytes, better }));
+    }
+
+    /// Leaves it to the next one who asks for a module to have it optimized.
+    fn put_off(&mut self, wanted: Wanted) {
+        if let Some(Entry::Ready(kept)) = self.by_hash.get_mut(&wanted.binary.hash()) {
+            kept.better = Some(wanted);
+        }
     }
 
     /// Takes a module in the place of one for the same binary, unless that was forgotten.
@@ -304,9 +345,8 @@ struct Place {
 
 impl Place {
     fn compile(self, wanted: Wanted) {
-        let Wanted { binary, limits, .. } = &wanted;
-        let compiled = Module::compile(&self.shared.engine, binary, limits, Tier::Baseline);
-        let compiled = compiled.map(Arc::new);
+        let (shared, compiler) = (&self.shared, self.shared.engine.compiler());
+        let compiled = compiler.run(|| shared.compile(&wanted, Tier::Baseline)).map(Arc::new);
         // A failed compilation frees its place before anybody hears of it, so that a retry starts anew.
         self.free();
         if let Ok(module) = &compiled {

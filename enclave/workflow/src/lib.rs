@@ -74,7 +74,7 @@ mod wasi;
 mod wire;
 
 pub use admit::{AdmitError, Cause, MemoryExport, TooComplex, TooLarge};
-pub use cache::{Loading, ModuleCache};
+pub use cache::{Loading, ModuleCache, NoRoom, Room};
 pub use engine::{Capacity, Engine, EngineError, Tier};
 pub use limits::{BinaryLimits, Limits, MetricLimits};
 pub use module::{Binary, BinaryHash, Facts, Module};

@@ -1,6 +1,7 @@
 //! A workflow's module, compiled and linked.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +30,15 @@ pub struct Module {
     pre: InstancePre<State>,
     hash: BinaryHash,
     facts: Facts,
+}
+
+/// A binary that may be compiled.
+pub(crate) struct Checked<'b> {
+    binary: &'b Binary,
+    /// The core module.
+    bytes: Cow<'b, [u8]>,
+    survey: Survey,
+    start: Instant,
 }
 
 /// What is known about a module without running it.
@@ -105,36 +115,10 @@ impl Module {
         limits: &BinaryLimits,
         tier: Tier,
     ) -> Result<Self, AdmitError> {
-        engine.compiler().run(|| Self::compile_here(engine, binary, limits, tier))
-    }
-
-    /// The same on the calling thread and those that belong to it.
-    pub(crate) fn compile_here(
-        engine: &Engine,
-        binary: &Binary,
-        limits: &BinaryLimits,
-        tier: Tier,
-    ) -> Result<Self, AdmitError> {
-        let start = Instant::now();
-        let bytes = admit::unpack(binary.bytes(), limits)?;
-        let survey = Survey::of(&bytes, limits, &engine.capacity())?;
-        let (module, tier) = translate(engine, &bytes, tier)?;
-        admit::check_exports(&module)?;
-        let abi = admit::abi(&module)?;
-        let pre = link(&module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
-        // The image of the initial memory is made now, not by the first run.
-        module.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(e.into()))?;
-        let facts = Facts {
-            label: abi.label,
-            delivered_bytes: binary.bytes().len(),
-            module_bytes: bytes.len(),
-            resident_bytes: resident_bytes(&module, bytes.len()),
-            memory_min_pages: survey.memory_pages,
-            survey,
-            tier,
-            prepared_in: start.elapsed(),
-        };
-        Ok(Self { pre, hash: binary.hash(), facts })
+        engine.compiler().run(|| {
+            let checked = Checked::new(engine, binary, limits)?;
+            checked.compile(engine, tier, |_bytes| Ok(Box::new(())))
+        })
     }
 
     /// The hash of the binary it was compiled from.
@@ -159,27 +143,95 @@ impl Module {
     }
 }
 
+impl<'b> Checked<'b> {
+    /// Decompresses and checks a binary.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError`], in the order of its variants.
+    pub(crate) fn new(
+        engine: &Engine,
+        binary: &'b Binary,
+        limits: &BinaryLimits,
+    ) -> Result<Self, AdmitError> {
+        let start = Instant::now();
+        let bytes = admit::unpack(binary.bytes(), limits)?;
+        let survey = Survey::of(&bytes, limits, &engine.capacity())?;
+        Ok(Self { binary, bytes, survey, start })
+    }
+
+    /// Compiles and links it, on the calling thread and those that belong to it, within the `room` that it
+    /// is given for so many bytes of memory.
+    ///
+    /// # Errors
+    ///
+    /// [`AdmitError`], in the order of its variants.
+    pub(crate) fn compile(
+        self,
+        engine: &Engine,
+        tier: Tier,
+        room: impl Fn(u64) -> Result<Box<dyn Send>, AdmitError>,
+    ) -> Result<Module, AdmitError> {
+        let (module, tier) = self.translate(engine, tier, room)?;
+        let Self { binary, bytes, survey, start } = self;
+        admit::check_exports(&module)?;
+        let abi = admit::abi(&module)?;
+        let pre = link(&module, &abi).map_err(|error| AdmitError::Link(error.into()))?;
+        // The image of the initial memory is made now, not by the first run.
+        module.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(e.into()))?;
+        let facts = Facts {
+            label: abi.label,
+            delivered_bytes: binary.bytes().len(),
+            module_bytes: bytes.len(),
+            resident_bytes: resident_bytes(&module, bytes.len()),
+            memory_min_pages: survey.memory_pages,
+            survey,
+            tier,
+            prepared_in: start.elapsed(),
+        };
+        Ok(Module { pre, hash: binary.hash(), facts })
+    }
+    /// Compiles in the tier that is asked for if that can be done; else as well as possible.
+    fn translate(
+        &self,
+        engine: &Engine,
+        tier: Tier,
+        room: impl Fn(u64) -> Result<Box<dyn Send>, AdmitError>,
+    ) -> Result<(wasmtime::Module, Tier), AdmitError> {
+        if let (Tier::Baseline, Some(wasm)) = (tier, engine.wasm(tier)) {
+            let _room = room(self.memory_bytes(tier))?;
+            match wasmtime::Module::from_binary(wasm, &self.bytes) {
+                Ok(module) => return Ok((module, tier)),
+                Err(error) => tracing::debug!(%error, "no baseline code"),
+            }
+        }
+        let _room = room(self.memory_bytes(Tier::Optimized))?;
+        let module = wasmtime::Module::from_binary(engine.optimized(), &self.bytes);
+        let module = module.map_err(|error| AdmitError::Compile(error.into()))?;
+        Ok((module, Tier::Optimized))
+    }
+
+    /// What compiling holds at the same time, in bytes: the module, what is made of all its code, and what
+    /// Cranelift builds of one function on each thread.
+    fn memory_bytes(&self, tier: Tier) -> u64 {
+        let Survey { code_bytes, function_bytes, .. } = self.survey;
+        let module = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let made = code_bytes.saturating_mul(MADE_PER_CODE);
+        let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(u64::MAX);
+        let at_work = match tier {
+            Tier::Baseline => 0,
+            Tier::Optimized => {
+                function_bytes.saturating_mul(OPTIMIZER_PER_CODE).saturating_mul(threads)
+            }
+        };
+        module.saturating_add(made).saturating_add(at_work)
+    }
+}
+
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module").field("hash", &self.hash).field("facts", &self.facts).finish()
     }
-}
-
-/// Compiles in the tier that is asked for if that can be done; else as well as possible.
-fn translate(
-    engine: &Engine,
-    bytes: &[u8],
-    tier: Tier,
-) -> Result<(wasmtime::Module, Tier), AdmitError> {
-    if let (Tier::Baseline, Some(wasm)) = (tier, engine.wasm(tier)) {
-        match wasmtime::Module::from_binary(wasm, bytes) {
-            Ok(module) => return Ok((module, tier)),
-            Err(error) => tracing::debug!(%error, "no baseline code"),
-        }
-    }
-    let module = wasmtime::Module::from_binary(engine.optimized(), bytes);
-    let module = module.map_err(|error| AdmitError::Compile(error.into()))?;
-    Ok((module, Tier::Optimized))
 }
 
 pub(crate) fn link(
@@ -198,3 +250,9 @@ fn resident_bytes(module: &wasmtime::Module, module_bytes: usize) -> u64 {
     let image = image.end.addr().saturating_sub(image.start.addr());
     u64::try_from(image.saturating_add(module_bytes)).unwrap_or(u64::MAX)
 }
+
+/// For each byte of code: 22 to 32 of a workflow, 56 of code that was written to be large.
+const MADE_PER_CODE: u64 = 40;
+
+/// For each byte of the largest function: 175 of additions, 1,100 of calls.
+const OPTIMIZER_PER_CODE: u64 = 1_100;

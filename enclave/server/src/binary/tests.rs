@@ -42,10 +42,14 @@ fn loads(arriving_bytes: u64, kept_bytes: u64) -> Loads {
 }
 
 fn binaries_within(bridge: &Bridge, loads: Loads) -> Binaries {
+    binaries_beside(bridge, loads, Budget::new(u64::MAX))
+}
+
+fn binaries_beside(bridge: &Bridge, loads: Loads, runs: Budget) -> Binaries {
     let dialer = Arc::new(bridge.dialer.clone());
     let egress = Egress::new(dialer, EgressPolicy::production()).unwrap();
     let capacity = Capacity { instances: 1, ..Capacity::default() };
-    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress), loads)
+    Binaries::new(Engine::new(capacity).unwrap(), Arc::new(egress), loads, runs)
 }
 
 fn serving(body: Vec<u8>) -> Bridge {
@@ -88,9 +92,9 @@ async fn w14_a_module_is_fetched_and_compiled_once() {
     let hash = BinaryHash::of(&module());
     let load = || binaries.load(owner(1), hash, URL, settings(""));
     let (one, two, three) = tokio::join!(load(), load(), load());
-    let one = one.unwrap();
-    assert!(Arc::ptr_eq(&one.module, &two.unwrap().module));
-    assert!(Arc::ptr_eq(&one.module, &three.unwrap().module));
+    for loaded in [one, two, three] {
+        assert_eq!(loaded.unwrap().module.hash(), hash);
+    }
     let warm = load().await.unwrap();
     assert!(warm.fetch.is_none() && warm.compile.is_none());
     assert_eq!(served.load(Ordering::Relaxed), 1);
@@ -105,6 +109,24 @@ async fn w15_modules_that_memory_has_no_room_for_are_not_kept_whatever_the_setti
         let loaded = binaries.load(owner(1), hash, URL, settings("")).await.unwrap();
         assert!(loaded.fetch.is_some());
     }
+}
+
+#[tokio::test]
+async fn w15_a_binary_is_compiled_while_there_is_room_for_that_among_the_runs() {
+    let (bridge, runs) = (serving(module()), Budget::new(1 << 30));
+    let binaries = binaries_beside(&bridge, loads(u64::MAX, u64::MAX), runs.clone());
+    let hash = BinaryHash::of(&module());
+    let load = || binaries.load(owner(1), hash, URL, settings(""));
+    let full = runs.take(Claim { owner: owner(2), bytes: 1 << 30 }).unwrap();
+    let refused = load().await.unwrap_err();
+    assert!(matches!(refused, LoadError::Module(AdmitError::Busy)), "{refused:?}");
+    drop(full);
+    assert!(load().await.is_ok());
+    let tight = binaries_beside(&bridge, loads(u64::MAX, u64::MAX), Budget::new(100));
+    let refused = tight.load(owner(1), hash, URL, settings("")).await.unwrap_err().to_string();
+    assert!(refused.ends_with("bytes of memory, more than there will be"), "{refused}");
+    // What it took is given back, so all of it can be had again.
+    assert!(runs.take(Claim { owner: owner(2), bytes: 1 << 30 }).is_ok());
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! What is compiled, when, and for how long it is kept.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use enclave_workflow::{
     AdmitError, Binary, BinaryHash, BinaryLimits, Capacity, Engine, Limits, Loading, Module,
-    ModuleCache, Tier,
+    ModuleCache, NoRoom, Tier,
 };
 
 use crate::support::{ENGINE, Embedder, meter, text};
@@ -113,6 +116,48 @@ async fn each_module_of_an_owner_with_many_is_optimized_sooner_or_later() {
         engine.wait_for_optimizer();
     }
     assert_eq!(optimized, hashes.len());
+}
+
+/// What somebody else decides about room, and was asked for.
+#[derive(Default)]
+struct Landlord {
+    refuses: AtomicBool,
+    asked: Mutex<Vec<(String, u64)>>,
+}
+
+#[tokio::test]
+async fn nothing_is_compiled_without_room_and_everything_once_there_is_some() {
+    let (engine, landlord) =
+        (Engine::new(Capacity::default()).unwrap(), Arc::<Landlord>::default());
+    let decides = Arc::clone(&landlord);
+    let room = move |owner: &str, bytes| -> Result<Box<dyn Send>, NoRoom> {
+        decides.asked.lock().unwrap().push((owner.to_owned(), bytes));
+        let refuses = decides.refuses.load(Ordering::Relaxed);
+        if refuses { Err(NoRoom::Now) } else { Ok(Box::new(())) }
+    };
+    let cache = ModuleCache::within(engine.clone(), u64::MAX, Box::new(room));
+    let refuse = |refuses| landlord.refuses.store(refuses, Ordering::Relaxed);
+    let tier = || find(&cache, binary(22).hash()).unwrap().facts().tier;
+
+    refuse(true);
+    assert!(matches!(load(&cache, binary(22)).await, Err(AdmitError::Busy)));
+    assert_eq!(cache.resident_bytes(), 0);
+    refuse(false);
+    let module = load(&cache, binary(22)).await.unwrap();
+    refuse(true);
+    for _ask in 0..2 {
+        assert_eq!(tier(), Tier::Baseline);
+        engine.wait_for_optimizer();
+    }
+    refuse(false);
+    assert_eq!(tier(), Tier::Baseline);
+    engine.wait_for_optimizer();
+    assert_eq!(tier(), Tier::Optimized);
+
+    let asked = landlord.asked.lock().unwrap();
+    assert_eq!(asked.len(), 5, "two for the baseline, three for the optimizer");
+    let code_bytes = module.facts().survey.code_bytes;
+    assert!(asked.iter().all(|(owner, bytes)| owner == "owner" && *bytes > code_bytes * 10));
 }
 
 #[tokio::test]
