@@ -1,7 +1,10 @@
 //! Bundles: a minority may be absent, wrong or noise.
 
 use super::*;
-use crate::{limits, relay::SecretsRequestParams};
+use crate::{
+    limits,
+    relay::{Params as _, SecretsRequestParams},
+};
 
 #[test]
 fn a_bundle_with_one_signer_twice_is_refused() {
@@ -50,6 +53,43 @@ fn of_two_quorums_the_larger_wins_wherever_it_stands() {
     assert_eq!(index(votes.clone(), &committee(7, 2)), Ok(3));
     votes.reverse();
     assert_eq!(index(votes, &committee(7, 2)), Ok(0));
+}
+
+#[test]
+fn of_equal_quorums_the_one_with_the_smaller_hash_wins_wherever_it_stands() {
+    let hash = |text| params().hash_result(&result(text)).unwrap();
+    for (one, other) in [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")] {
+        let smaller = if hash(one) < hash(other) { one } else { other };
+        let votes = [(one, 0), (other, 1), (other, 2), (one, 3)];
+        let mut votes: Vec<_> = votes.into_iter().map(|(text, seed)| vote(text, seed)).collect();
+        for _order in 0..4 {
+            let bundle = bundle(votes.clone());
+            let agreed = select(&params(), &bundle, &committee(4, 1)).unwrap();
+            assert_eq!(agreed.get().result.error, smaller);
+            votes.rotate_left(1);
+        }
+    }
+}
+
+#[test]
+fn a_failed_quorum_names_hashes_and_keys_by_their_first_bytes() {
+    let hash = |text| hex::encode(&params().hash_result(&result(text)).unwrap().as_bytes()[..4]);
+    let head = |seed| hex::encode(&key(seed).public().as_bytes()[..8]);
+    let mut nameless = forged("y", 9, 1);
+    nameless.signature.signer = Default::default();
+    let votes = vec![vote("x", 1), forged("y", 9, 3), nameless];
+    let text = select(&params(), &bundle(votes), &committee(4, 1)).unwrap_err().to_string();
+    let of = |text| format!("group={0} sigHash={0}", hash(text));
+    let wanted = [
+        format!("signers by result: {}=1; entries: ", hash("x")),
+        format!("[idx=0 {} signature=valid signer={} ", of("x"), head(1)),
+        format!("[idx=1 {} signature=invalid(", of("y")),
+        format!(") claimedSigner={} ", head(9)),
+        ") claimedSigner=none ".to_owned(),
+    ];
+    for wanted in wanted {
+        assert!(text.contains(&wanted), "{wanted}: {text}");
+    }
 }
 
 #[test]

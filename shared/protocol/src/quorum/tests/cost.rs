@@ -25,6 +25,18 @@ fn an_honest_bundle_costs_one_hash_and_a_quorum_of_checks() {
 }
 
 #[test]
+fn what_can_no_longer_win_is_not_read() {
+    // Once eleven of sixteen agree, the other five are no quorum, whatever they say.
+    let committee = committee(16, 5);
+    for (liar, hashed) in [(10, 2), (11, 1), (15, 1)] {
+        let mut votes: Vec<_> = (0..16).map(|seed| vote("x", seed)).collect();
+        votes[liar] = vote("lie", liar);
+        let (outcome, checks, hashes) = counted(|| index(votes, &committee));
+        assert_eq!((outcome, checks, hashes), (Ok(0), 6, hashed), "{liar}");
+    }
+}
+
+#[test]
 fn a_liar_costs_one_hash_more() {
     let mut votes: Vec<_> = (0..16).map(|seed| vote("x", seed)).collect();
     votes[3] = vote("lie", 3);
