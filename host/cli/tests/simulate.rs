@@ -190,6 +190,16 @@ fn a_recording_answers_without_a_network_and_a_missing_answer_is_an_error() {
     let (code, object) = object(&arguments);
     assert_eq!((code, &object["result"]["status"]), (0, &json!(201)), "{object}");
     assert_eq!(object["result"]["secret_arrived"], true);
+
+    // What a DON does not let in is not let in from a recording either.
+    let answer = json!({ "status": 201, "headers": {}, "body": "x".repeat(100_001) });
+    let answers = json!({ "method": "POST", "host": "api.example", "answers": [answer] });
+    std::fs::write(format!("{file}.json"), answers.to_string()).unwrap();
+    assert_eq!(program::object(&arguments).0, 0);
+    let (code, refused) = program::object(&[&arguments[..], &["--limits", "don"]].concat());
+    let said = refused["error"].as_str().unwrap_or_default();
+    assert_eq!(code, 5, "{refused}");
+    assert!(said.contains("response body exceeds limit 100000 bytes"), "{said}");
     assert_eq!(
         object["http_actions"][0],
         json!({ "host": "api.example", "status": 201,

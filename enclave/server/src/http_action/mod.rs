@@ -204,6 +204,16 @@ const UNREACHABLE: Answer = Answer::Synthetic(StatusCode::BAD_GATEWAY, "upstream
 /// What the headers may take, in either direction.
 const HEAD_BYTES: usize = 64 * 1024;
 
+impl HttpLimits {
+    /// What the call is answered instead if the response has a body of so many bytes, and that is too much.
+    #[must_use]
+    pub fn refusal(&self, body_bytes: usize) -> Option<CapabilityResponse> {
+        let limit_bytes = self.response_bytes;
+        let error = ActionError::ResponseLimit { limit_bytes };
+        (body_bytes > limit_bytes).then(|| Answer::Error(error).into_response())
+    }
+}
+
 /// The reference has a limit for responses alone (W-19).
 impl Default for HttpLimits {
     fn default() -> Self {

@@ -154,6 +154,8 @@ impl Web {
                 let start = Instant::now();
                 let answer = recording.next(&action);
                 let response = answer.unwrap_or_else(|missing| error(missing.to_string()));
+                let refusal = answered(&response).and_then(|http| limits.refusal(http.body.len()));
+                let response = refusal.unwrap_or(response);
                 report(local, &action, &response, start);
                 response
             }
@@ -215,16 +217,20 @@ async fn live(local: &Local, request: &CapabilityRequest) -> CapabilityResponse 
 
 /// As the enclave reports a request that was sent.
 fn report(local: &Local, action: &HttpAction, response: &CapabilityResponse, start: Instant) {
-    let payload = match &response.response {
-        Some(CapabilityOutcome::Payload(payload)) => messages::unpack(payload).ok(),
-        Some(CapabilityOutcome::Error(_)) | None => None,
-    };
     let details = With::default()
         .text("host", action.host())
-        .count("status", payload.map_or(0, |response: http::Response| response.status_code))
+        .count("status", answered(response).map_or(0, |response| response.status_code))
         .milliseconds("duration_ms", start.elapsed());
     // Dropped and counted if the workflow has used up its share.
     let _kept = local.events.add_of_workflow("http_action", details);
+}
+
+/// What a server answered, if one did.
+fn answered(response: &CapabilityResponse) -> Option<http::Response> {
+    match &response.response {
+        Some(CapabilityOutcome::Payload(payload)) => messages::unpack(payload).ok(),
+        Some(CapabilityOutcome::Error(_)) | None => None,
+    }
 }
 
 fn error(text: String) -> CapabilityResponse {
