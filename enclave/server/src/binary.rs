@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use enclave_workflow::{
-    AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache, NoRoom,
+    AdmitError, Binary, BinaryHash, BinaryLimits, Engine, Module, ModuleCache, NoRoom, Room,
 };
 use http::{HeaderValue, Request, header};
 use protocol::{base64, ids::Owner, limits};
@@ -130,14 +130,8 @@ pub(crate) enum FetchError {
 impl Binaries {
     /// Keeps nothing yet. What compiling takes comes out of the budget of `runs`.
     pub(crate) fn new(engine: Engine, egress: Arc<Egress>, loads: Loads, runs: Budget) -> Self {
-        let room = move |owner: &str, bytes| {
-            if bytes > runs.share(1) {
-                return Err(NoRoom::Ever);
-            }
-            let permit = runs.take(Claim { owner: Owner::normalised(owner), bytes });
-            permit.map(|permit| Box::new(permit) as Box<dyn Send>).map_err(|_full| NoRoom::Now)
-        };
-        let modules = ModuleCache::within(engine, limits::BINARY_CACHE_BYTES, Box::new(room));
+        let room = Box::new(AmongRuns(runs));
+        let modules = ModuleCache::within(engine, limits::BINARY_CACHE_BYTES, room);
         let shared = Shared { egress, modules, loads, flights: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
@@ -177,6 +171,28 @@ impl Binaries {
         // Asked for in the own name: that another owner waits for too much is no failure of this one.
         let module = self.shared.modules.load(&owner.to_string(), binary, &limits).await?;
         Ok(Loaded { module, fetch: Some(spent), compile: Some(start.elapsed()) })
+    }
+}
+
+/// The memory of the runs, for compiling.
+struct AmongRuns(Budget);
+
+impl Room for AmongRuns {
+    fn take(&self, owner: &str, bytes: u64) -> Result<Box<dyn Send>, NoRoom> {
+        let Ok(owner) = Owner::parse(owner) else { return Err(NoRoom::Ever) };
+        if bytes > self.0.share(1) {
+            return Err(NoRoom::Ever);
+        }
+        match self.0.take_aside(Claim { owner, bytes }) {
+            Ok(permit) => Ok(Box::new(permit)),
+            Err(busy) => Err(NoRoom::Now { retry_after: busy.retry_after() }),
+        }
+    }
+
+    fn take_spare(&self, owner: &str, bytes: u64) -> Option<Box<dyn Send>> {
+        let owner = Owner::parse(owner).ok()?;
+        let permit = self.0.take_spare(Claim { owner, bytes })?;
+        Some(Box::new(permit))
     }
 }
 
@@ -365,7 +381,7 @@ fn phase(error: &AdmitError) -> &'static str {
         | AdmitError::Feature(_)
         | AdmitError::Compile(_)
         | AdmitError::Memory(_)
-        | AdmitError::Busy
+        | AdmitError::Busy { .. }
         | AdmitError::Aborted => "creating wasm module: ",
     }
 }

@@ -74,6 +74,29 @@ impl Budget {
     ///
     /// [`BudgetError`]; nothing is taken.
     pub(crate) fn take(&self, claim: Claim) -> Result<Permit, BudgetError> {
+        self.enter(claim, true)
+    }
+
+    /// The same for something that ends much sooner than an execution, and says nothing about when others
+    /// may find room.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError`]; nothing is taken.
+    pub(crate) fn take_aside(&self, claim: Claim) -> Result<Permit, BudgetError> {
+        self.enter(claim, false)
+    }
+
+    /// The same for what can wait: only as long as half of the whole stays free.
+    #[must_use]
+    pub(crate) fn take_spare(&self, claim: Claim) -> Option<Permit> {
+        let book = self.book();
+        let is_spare = book.taken.saturating_add(claim.bytes) <= book.limit / 2;
+        drop(book);
+        is_spare.then(|| self.take_aside(claim).ok()).flatten()
+    }
+
+    fn enter(&self, claim: Claim, is_usual: bool) -> Result<Permit, BudgetError> {
         let Claim { owner, bytes } = claim;
         let mut book = self.book();
         let since = Instant::now();
@@ -93,7 +116,7 @@ impl Budget {
         book.owners.insert(owner, own_taken);
         book.number = book.number.saturating_add(1);
         let number = book.number;
-        book.held.insert(number, Held { claim, since });
+        book.held.insert(number, Held { claim, since, is_usual });
         drop(book);
         Ok(Permit { budget: self.clone(), number })
     }
@@ -138,16 +161,21 @@ struct Book {
 struct Held {
     claim: Claim,
     since: Instant,
+    /// Whether others will hold room for about as long.
+    is_usual: bool,
 }
 
 impl Book {
     fn give_back(&mut self, number: u64, now: Instant) {
-        let Some(Held { claim, since }) = self.held.remove(&number) else { return };
+        let Some(Held { claim, since, is_usual }) = self.held.remove(&number) else { return };
         self.taken = self.taken.saturating_sub(claim.bytes);
         let own = self.owners.get(&claim.owner).copied().unwrap_or(0);
         match own.saturating_sub(claim.bytes) {
             0 => drop(self.owners.remove(&claim.owner)),
             rest => drop(self.owners.insert(claim.owner, rest)),
+        }
+        if !is_usual {
+            return;
         }
         let earlier = self.usual.saturating_mul(MEMORY.saturating_sub(1));
         let sum = earlier.saturating_add(now.saturating_duration_since(since));
@@ -216,6 +244,19 @@ mod tests {
         assert_eq!(take(&budget, "b", 1).unwrap_err(), BudgetError::Full { retry_after: SOON });
         drop(permit);
         take(&budget, "b", 500).unwrap();
+    }
+
+    #[test]
+    fn what_can_wait_gets_no_more_than_half_of_what_is_free() {
+        let budget = Budget::new(100);
+        let owner = Owner::parse(&"0".repeat(40)).unwrap();
+        let spare = |bytes| budget.take_spare(Claim { owner, bytes });
+        assert!(spare(51).is_none());
+        let half = spare(50);
+        assert!(half.is_some() && spare(1).is_none());
+        drop(half);
+        let _run = take(&budget, "a", 30).unwrap();
+        assert!(spare(21).is_none() && spare(20).is_some());
     }
 
     #[test]

@@ -252,8 +252,9 @@ impl From<WorkflowError> for AppError {
             WorkflowError::Load(LoadError::Busy(busy)) => {
                 return Self::new(&error, 429, "capacity").retryable_after(busy.retry_after());
             }
-            WorkflowError::Load(LoadError::Module(AdmitError::Busy)) => {
-                return Self::new(&error, 429, "capacity").retryable_after(COMPILE_TIME);
+            WorkflowError::Load(LoadError::Module(AdmitError::Busy { retry_after })) => {
+                let retry_after = retry_after.unwrap_or(COMPILE_TIME);
+                return Self::new(&error, 429, "capacity").retryable_after(retry_after);
             }
             WorkflowError::Load(
                 LoadError::Fetch(_) | LoadError::Aborted | LoadError::Module(AdmitError::Aborted),

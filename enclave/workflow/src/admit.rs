@@ -5,6 +5,7 @@ use std::{
     fmt,
     io::{self, Read as _},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::BinaryLimits;
@@ -47,7 +48,10 @@ pub enum AdmitError {
     /// Too many binaries of this owner wait to be compiled, or there is no memory to compile one more.
     /// Trying again later helps.
     #[error("no room to compile the binary now")]
-    Busy,
+    Busy {
+        /// When, if that is known.
+        retry_after: Option<Duration>,
+    },
     /// The compilation ended early. Trying again may help.
     #[error("compilation was aborted")]
     Aborted,

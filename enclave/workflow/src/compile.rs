@@ -1,4 +1,4 @@
-//! Compiles aside: one binary at a time, in turn between owners, on threads that give way.
+//! Compiles aside: each compiler one binary at a time, in turn between owners, on threads that give way.
 //!
 //! A compilation uses all processors while nothing else does, so a first run waits no longer than
 //! for wasmtime alone. Its threads have a low priority: where workflows run, they come first.
@@ -72,6 +72,7 @@ impl Compiler {
 
     /// Waits until the queue is empty. Only where there is one thread, because that one is then free.
     pub(crate) fn drain(&self) {
+        debug_assert_eq!(self.threads.current_num_threads(), 1, "others may still be at work");
         self.run(|| ());
     }
 

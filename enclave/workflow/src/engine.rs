@@ -164,8 +164,8 @@ impl Engine {
         &self.inner.optimizer
     }
 
-    /// Waits on the calling thread until nothing that was used twice is left to be optimized. For
-    /// tests and benches, which want to know what they run.
+    /// Waits on the calling thread until the optimizer's queue is empty. For tests and benches, which want
+    /// to know what they run.
     pub fn wait_for_optimizer(&self) {
         self.optimizer().drain();
     }
@@ -247,7 +247,7 @@ pub(crate) fn accepted_features() -> WasmFeatures {
 impl Wasm {
     fn new(pool: Option<&Capacity>) -> wasmtime::Result<Self> {
         let optimized = wasmtime::Engine::new(&config(Tier::Optimized, pool))?;
-        // On other processors Winch does not check the stack, among others.
+        // On other processors Winch does not check the stack.
         let baseline = cfg!(target_arch = "x86_64")
             .then(|| wasmtime::Engine::new(&config(Tier::Baseline, pool)))
             .transpose()?;

@@ -199,32 +199,16 @@ impl<'b> Checked<'b> {
         room: impl Fn(u64) -> Result<Box<dyn Send>, AdmitError>,
     ) -> Result<(wasmtime::Module, Tier), AdmitError> {
         if let (Tier::Baseline, Some(wasm)) = (tier, engine.wasm(tier)) {
-            let _room = room(self.memory_bytes(tier))?;
+            let _room = room(memory_bytes(&self.survey, self.bytes.len(), tier))?;
             match wasmtime::Module::from_binary(wasm, &self.bytes) {
                 Ok(module) => return Ok((module, tier)),
                 Err(error) => tracing::debug!(%error, "no baseline code"),
             }
         }
-        let _room = room(self.memory_bytes(Tier::Optimized))?;
+        let _room = room(memory_bytes(&self.survey, self.bytes.len(), Tier::Optimized))?;
         let module = wasmtime::Module::from_binary(engine.optimized(), &self.bytes);
         let module = module.map_err(|error| AdmitError::Compile(error.into()))?;
         Ok((module, Tier::Optimized))
-    }
-
-    /// What compiling holds at the same time, in bytes: the module, what is made of all its code, and what
-    /// Cranelift builds of one function on each thread.
-    fn memory_bytes(&self, tier: Tier) -> u64 {
-        let Survey { code_bytes, function_bytes, .. } = self.survey;
-        let module = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
-        let made = code_bytes.saturating_mul(MADE_PER_CODE);
-        let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(u64::MAX);
-        let at_work = match tier {
-            Tier::Baseline => 0,
-            Tier::Optimized => {
-                function_bytes.saturating_mul(OPTIMIZER_PER_CODE).saturating_mul(threads)
-            }
-        };
-        module.saturating_add(made).saturating_add(at_work)
     }
 }
 
@@ -232,6 +216,21 @@ impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module").field("hash", &self.hash).field("facts", &self.facts).finish()
     }
+}
+
+/// What compiling holds at the same time on the threads that belong to the calling one, about, in bytes:
+/// the module, what is made of all its code, and what Cranelift builds of one function on each thread.
+pub(crate) fn memory_bytes(survey: &Survey, module_bytes: usize, tier: Tier) -> u64 {
+    let module = u64::try_from(module_bytes).unwrap_or(u64::MAX);
+    let made = survey.code_bytes.saturating_mul(MADE_PER_CODE);
+    let at_work = match tier {
+        Tier::Baseline => 0,
+        Tier::Optimized => {
+            let largest = survey.largest_functions.iter().take(rayon::current_num_threads());
+            largest.fold(0, |sum: u64, bytes| sum.saturating_add(*bytes))
+        }
+    };
+    module.saturating_add(made).saturating_add(at_work.saturating_mul(OPTIMIZER_PER_CODE))
 }
 
 pub(crate) fn link(
@@ -251,8 +250,8 @@ fn resident_bytes(module: &wasmtime::Module, module_bytes: usize) -> u64 {
     u64::try_from(image.saturating_add(module_bytes)).unwrap_or(u64::MAX)
 }
 
-/// For each byte of code: 22 to 32 of a workflow, 56 of code that was written to be large.
+/// For each byte of code: 22 to 32 of workflows; code that was written for it takes up to 56.
 const MADE_PER_CODE: u64 = 40;
 
-/// For each byte of the largest function: 175 of additions, 1,100 of calls.
+/// For each byte of a function at work: 175 of additions, 1,100 of nothing but calls.
 const OPTIMIZER_PER_CODE: u64 = 1_100;

@@ -3,6 +3,8 @@
 //! A compilation cannot be interrupted, so what it may cost is decided here. Validation costs a
 //! hundredth of it, and nothing invalid reaches the compiler.
 
+use std::cmp::Reverse;
+
 use wasmparser::{
     BinaryReaderError, FuncValidator, FuncValidatorAllocations, FunctionBody, OperatorsReader,
     Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
@@ -19,6 +21,8 @@ pub struct Survey {
     pub code_bytes: u64,
     /// Bytes of the largest body.
     pub function_bytes: u64,
+    /// Bytes of the eight largest bodies, the smallest of them last.
+    pub largest_functions: [u64; 8],
     /// What compiling all bodies takes, estimated; the unit is about one simple operator.
     pub effort: u64,
     /// The same for the body that takes most.
@@ -138,6 +142,10 @@ impl Survey {
         let bytes = u64::try_from(body.range().len()).unwrap_or(u64::MAX);
         self.code_bytes = self.code_bytes.saturating_add(bytes);
         self.function_bytes = self.function_bytes.max(bytes);
+        if let Some(least) = self.largest_functions.last_mut().filter(|least| **least < bytes) {
+            *least = bytes;
+            self.largest_functions.sort_unstable_by_key(|bytes| Reverse(*bytes));
+        }
         self.fits(limits)?;
         let mut reader = body.get_binary_reader();
         function.read_locals(&mut reader)?;

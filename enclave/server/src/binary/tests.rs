@@ -119,7 +119,10 @@ async fn w15_a_binary_is_compiled_while_there_is_room_for_that_among_the_runs() 
     let load = || binaries.load(owner(1), hash, URL, settings(""));
     let full = runs.take(Claim { owner: owner(2), bytes: 1 << 30 }).unwrap();
     let refused = load().await.unwrap_err();
-    assert!(matches!(refused, LoadError::Module(AdmitError::Busy)), "{refused:?}");
+    assert!(
+        matches!(refused, LoadError::Module(AdmitError::Busy { retry_after: Some(_) })),
+        "{refused:?}"
+    );
     drop(full);
     assert!(load().await.is_ok());
     let tight = binaries_beside(&bridge, loads(u64::MAX, u64::MAX), Budget::new(100));

@@ -269,7 +269,7 @@ impl Ended {
                 AdmitError::Link(_) => Class::Link,
                 AdmitError::Legacy
                 | AdmitError::NoStart
-                | AdmitError::Busy
+                | AdmitError::Busy { .. }
                 | AdmitError::Aborted => Class::Failed,
             },
             Self::NotRun(RouteError::Run(error)) => match error {

@@ -1,13 +1,16 @@
 //! What is compiled, when, and for how long it is kept.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use enclave_workflow::{
     AdmitError, Binary, BinaryHash, BinaryLimits, Capacity, Engine, Limits, Loading, Module,
-    ModuleCache, NoRoom, Tier,
+    ModuleCache, NoRoom, Room, Survey, Tier, TooComplex,
 };
 
 use crate::support::{ENGINE, Embedder, meter, text};
@@ -118,46 +121,85 @@ async fn each_module_of_an_owner_with_many_is_optimized_sooner_or_later() {
     assert_eq!(optimized, hashes.len());
 }
 
-/// What somebody else decides about room, and was asked for.
+/// Decides about room, and remembers what it was asked for.
+#[derive(Clone, Default)]
+struct Landlord(Arc<House>);
+
 #[derive(Default)]
-struct Landlord {
-    refuses: AtomicBool,
-    asked: Mutex<Vec<(String, u64)>>,
+struct House {
+    /// The owner who gets nothing.
+    refused: Mutex<Option<(&'static str, NoRoom)>>,
+    spares_nothing: AtomicBool,
+    asked: Mutex<Vec<u64>>,
 }
+
+impl Room for Landlord {
+    fn take(&self, owner: &str, bytes: u64) -> Result<Box<dyn Send>, NoRoom> {
+        self.0.asked.lock().unwrap().push(bytes);
+        match *self.0.refused.lock().unwrap() {
+            Some((refused, no_room)) if refused == owner => Err(no_room),
+            Some(_) | None => Ok(Box::new(())),
+        }
+    }
+
+    fn take_spare(&self, _owner: &str, bytes: u64) -> Option<Box<dyn Send>> {
+        self.0.asked.lock().unwrap().push(bytes);
+        let spares_nothing = self.0.spares_nothing.load(Ordering::Relaxed);
+        (!spares_nothing).then(|| Box::new(()) as _)
+    }
+}
+
+const LATER: NoRoom = NoRoom::Now { retry_after: Duration::from_secs(7) };
 
 #[tokio::test]
 async fn nothing_is_compiled_without_room_and_everything_once_there_is_some() {
-    let (engine, landlord) =
-        (Engine::new(Capacity::default()).unwrap(), Arc::<Landlord>::default());
-    let decides = Arc::clone(&landlord);
-    let room = move |owner: &str, bytes| -> Result<Box<dyn Send>, NoRoom> {
-        decides.asked.lock().unwrap().push((owner.to_owned(), bytes));
-        let refuses = decides.refuses.load(Ordering::Relaxed);
-        if refuses { Err(NoRoom::Now) } else { Ok(Box::new(())) }
-    };
-    let cache = ModuleCache::within(engine.clone(), u64::MAX, Box::new(room));
-    let refuse = |refuses| landlord.refuses.store(refuses, Ordering::Relaxed);
-    let tier = || find(&cache, binary(22).hash()).unwrap().facts().tier;
+    let (engine, landlord) = (Engine::new(Capacity::default()).unwrap(), Landlord::default());
+    let cache = ModuleCache::within(engine.clone(), u64::MAX, Box::new(landlord.clone()));
+    let refuse = |no_room| *landlord.0.refused.lock().unwrap() = no_room;
 
-    refuse(true);
-    assert!(matches!(load(&cache, binary(22)).await, Err(AdmitError::Busy)));
+    refuse(Some(("owner", LATER)));
+    let refused = load(&cache, binary(22)).await;
+    let told = Some(Duration::from_secs(7));
+    assert!(matches!(refused, Err(AdmitError::Busy { retry_after }) if retry_after == told));
+    refuse(Some(("owner", NoRoom::Ever)));
+    let refused = load(&cache, binary(22)).await;
+    assert!(matches!(refused, Err(AdmitError::TooComplex(TooComplex::Memory { .. }))));
     assert_eq!(cache.resident_bytes(), 0);
-    refuse(false);
+    refuse(None);
     let module = load(&cache, binary(22)).await.unwrap();
-    refuse(true);
+
+    // Three for those who waited, from here on for the optimizer.
+    assert_eq!(landlord.0.asked.lock().unwrap().len(), 3);
+    landlord.0.spares_nothing.store(true, Ordering::Relaxed);
+    let tier = || find(&cache, binary(22).hash()).unwrap().facts().tier;
     for _ask in 0..2 {
         assert_eq!(tier(), Tier::Baseline);
         engine.wait_for_optimizer();
     }
-    refuse(false);
+    landlord.0.spares_nothing.store(false, Ordering::Relaxed);
     assert_eq!(tier(), Tier::Baseline);
     engine.wait_for_optimizer();
     assert_eq!(tier(), Tier::Optimized);
 
-    let asked = landlord.asked.lock().unwrap();
-    assert_eq!(asked.len(), 5, "two for the baseline, three for the optimizer");
-    let code_bytes = module.facts().survey.code_bytes;
-    assert!(asked.iter().all(|(owner, bytes)| owner == "owner" && *bytes > code_bytes * 10));
+    let asked = landlord.0.asked.lock().unwrap();
+    assert_eq!(asked.len(), 6);
+    let Survey { code_bytes, function_bytes, .. } = module.facts().survey;
+    assert!(asked.iter().all(|bytes| *bytes > code_bytes * 10), "{asked:?}");
+    assert!(asked[5] - asked[2] > function_bytes * 100, "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_owner_without_room_is_no_trouble_for_others_who_want_the_same() {
+    let landlord = Landlord::default();
+    *landlord.0.refused.lock().unwrap() = Some(("poor", LATER));
+    let engine = Engine::new(Capacity::default()).unwrap();
+    let cache = ModuleCache::within(engine, u64::MAX, Box::new(landlord));
+    let limits = BinaryLimits::default();
+    let _busy = occupy(&cache);
+    let poor = cache.warm("poor", binary(23), &limits);
+    let rich = cache.warm("rich", binary(23), &limits);
+    assert!(matches!(poor.module().await, Err(AdmitError::Busy { .. })));
+    assert_eq!(rich.module().await.unwrap().hash(), binary(23).hash());
 }
 
 #[tokio::test]
@@ -182,7 +224,7 @@ async fn a_compilation_that_was_begun_goes_on_when_nobody_waits() {
     let begun = cache.warm("owner", binary(2), &BinaryLimits::default());
     drop(begun);
     let module = load(&cache, binary(2)).await.unwrap();
-    assert!(Arc::ptr_eq(&module, &find(&cache, binary(2).hash()).unwrap()));
+    assert_eq!(module.hash(), find(&cache, binary(2).hash()).unwrap().hash());
 }
 
 #[tokio::test]
@@ -243,7 +285,7 @@ async fn an_owner_with_too_many_binaries_waiting_is_refused_and_others_are_serve
     assert!(modest.is_ok());
     let mut busy = 0;
     for loading in greedy {
-        busy += usize::from(matches!(loading.module().await, Err(AdmitError::Busy)));
+        busy += usize::from(matches!(loading.module().await, Err(AdmitError::Busy { .. })));
     }
     assert_eq!(busy, 92);
     let again = cache.load("greedy", binary(99), &limits).await;

@@ -142,7 +142,9 @@ pub(crate) fn payload(any: Any) -> CapabilityResponse {
 /// Compiles a guest: the common imports, one memory page, and a body for `_start` that may store
 /// 64-bit numbers from address 4 on and say `(call $done)` to send them.
 pub(crate) fn guest(start: &str) -> Module {
-    try_guest(&text(start)).unwrap()
+    let module = try_guest(&text(start)).unwrap();
+    assert_eq!(module.facts().tier, TIER);
+    module
 }
 
 /// Compiles a module given in full.

@@ -22,7 +22,7 @@ use sha2::Digest as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    built,
+    TIER, built,
     support::{self, ENGINE, Embedder, compile_bytes, payload},
 };
 
@@ -33,7 +33,11 @@ const SECRET: &str = "correct horse battery staple";
 /// A built workflow, compiled once.
 fn module(name: &str) -> Option<Arc<Module>> {
     let file = built::workflows(name)?.join(format!("{name}.wasm"));
-    let compile = || Arc::new(compile_bytes(&ENGINE, std::fs::read(file).unwrap()).unwrap());
+    let compile = || {
+        let module = compile_bytes(&ENGINE, std::fs::read(file).unwrap()).unwrap();
+        assert_eq!(module.facts().tier, TIER);
+        Arc::new(module)
+    };
     let mut modules = MODULES.lock().unwrap();
     Some(Arc::clone(modules.entry(name.to_owned()).or_insert_with(compile)))
 }

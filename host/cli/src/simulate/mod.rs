@@ -96,8 +96,7 @@ pub(crate) struct Simulate {
     /// What it may use: as in an enclave, or what a DON grants.
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
     limits: LimitSet,
-    /// Run code that is compiled to be fast, as an enclave does from about the third run of a workflow
-    /// on. Without it the code is compiled fast, as for a first run.
+    /// Run optimized code, as later runs in an enclave do; without it, what a first run gets.
     #[arg(long)]
     optimized: bool,
     /// Play the scenarios of this file instead, and compare every call, log line and result with

@@ -16,7 +16,7 @@ pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
 
 /// The same for a message that is to become a struct: it may nest no deeper than [`STRUCT_DEPTH`],
 /// what the elements of its lists and maps will take is counted, and a known field has a wire type of
-/// its kind. The derived reader refuses most others, and reads some of them as another message.
+/// its kind. The derived reader refuses most other wire types, and reads a map's as another message.
 ///
 /// # Errors
 ///
