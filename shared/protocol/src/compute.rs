@@ -195,6 +195,8 @@ mod tests {
         assert_eq!(request.request_id.to_string(), id);
         assert_eq!(request.application_request_id, execution.execution_id);
         assert_eq!(messages::decode(request.public_data.as_slice()), Ok(execution));
+        assert_eq!(request.enclave_ephemeral_public_key.as_slice(), key.as_bytes());
+        assert_eq!((request.app_id.as_str(), request.version.as_str()), (APP_ID, VERSION));
         assert!(request.is_legacy() && request.master_public_key.is_nil());
         let signer = SigningKey::from_seed(&[1; 32]);
         let signed = request.clone().sign(&signer);

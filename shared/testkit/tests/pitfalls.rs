@@ -436,6 +436,17 @@ fn pitfall_34_a_refusal_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_verified_document_tells_which_measurements_agreed() {
+    let other = || MeasurementSet::from(measurements_of("another"));
+    let root = FORGER.root().trust().unwrap();
+    let mut policy =
+        Policy::new(root, measurements_of("a third"), FORGER.user_data(), Nonce::NotUsed)
+            .or_measurements(other());
+    policy = policy.or_measurements(FORGER.image().clone()).or_measurements(other());
+    assert_eq!(verify(&FORGER.good(), &policy).unwrap().matched_set(), 2);
+}
+
+#[test]
 fn the_good_document_is_good() {
     let verified = verify(&FORGER.good(), &FORGER.policy()).unwrap();
     assert_eq!(verified.get().user_data.as_deref(), Some(FORGER.user_data().as_bytes().as_slice()));

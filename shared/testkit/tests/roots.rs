@@ -44,6 +44,14 @@ fn a_certificate_that_may_not_issue_is_no_root() {
 }
 
 #[test]
+fn roots_are_equal_where_their_certificates_are() {
+    let [own, partition, aws] = FORGER.roots();
+    assert_eq!(TrustRoot::dangerous_from_der(own.der()), Ok(own.clone()));
+    assert_ne!(own, partition);
+    assert_ne!(own, aws);
+}
+
+#[test]
 fn a_certificate_of_another_curve_is_no_root() {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let root = Holder::self_issued(ca("root", None, window()).unwrap(), key).unwrap();

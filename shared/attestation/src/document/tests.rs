@@ -198,6 +198,8 @@ fn an_optional_field_is_at_most_1024_bytes() {
         assert!(with(name, Writer::new().bytes(&[7; 1024])).is_ok());
         let refusal = with(name, Writer::new().bytes(&[7; 1025]));
         assert_eq!(refusal, Err(DocumentError::TooLong { field, got: 1025 }));
+        let said = refusal.unwrap_err().to_string();
+        assert_eq!(said, format!("`{name}` is 1025 bytes long, more than 1024"));
     }
 }
 

@@ -94,9 +94,11 @@ fn a_name_twice_is_refused_whatever_its_letter_case() {
     }
     let json = flat(r#","pcr8":null,"PCR8":null"#);
     assert_eq!(refusal(&json), MeasurementsError::Duplicate { index: Some(8) });
+    assert_eq!(refusal(&json).to_string(), "the measurements have a name twice: PCR8");
     let nested = image().to_nitro_cli_json();
     let json = nested.replacen("{", r#"{"measurements":{},"#, 1);
     assert_eq!(refusal(&json), MeasurementsError::Duplicate { index: None });
+    assert_eq!(refusal(&json).to_string(), "the measurements have a name twice");
 }
 
 #[test]
@@ -150,6 +152,12 @@ fn what_is_not_one_json_object_is_refused() {
     for json in ["", "{", "fake-measurements", "{} {}", "\u{feff}{}"] {
         assert!(matches!(refusal(json), MeasurementsError::Json { .. }), "{json}");
     }
+}
+
+#[test]
+fn a_text_as_long_as_nitro_cli_prints_is_read() {
+    let json = image().to_registry_json() + &" ".repeat(20_000);
+    assert_eq!(Measurements::parse(json.as_bytes()), Ok(image()));
 }
 
 #[test]

@@ -96,6 +96,8 @@ fn a_long_text_that_is_stated_whole_is_refused() {
 fn more_than_the_field_holds_is_refused_unread() {
     let got = PUBLIC_KEY_LIMIT_BYTES + 1;
     assert_eq!(Statement::decode(&vec![0; got]), Err(StatementError::TooLong { got }));
+    // One byte less is looked into.
+    assert!(matches!(Statement::decode(&vec![0; got - 1]), Err(StatementError::Cbor(_))));
 }
 
 #[test]
