@@ -57,7 +57,7 @@ impl Flags {
     }
 }
 
-/// One run at its largest, by its claim 184 MiB and the module, beside the largest body, 64 MiB.
+/// One run at its largest, by its claim 188 MiB and the module, beside the largest body, 64 MiB.
 const LEAST_MIB: u64 = 256;
 
 /// A flag is no duration, or not longer than zero.

@@ -285,7 +285,7 @@ fn response(result: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What a run takes at most: the pages that its module may have, the module itself, which a full cache
-/// may have forgotten, the request as it was decoded and as the guest gets it, what is asked and
+/// may have forgotten, its stack, the request as it was decoded and as the guest gets it, what is asked and
 /// answered, answers on their way, the result in three forms, and events.
 fn run_bytes(
     (max_pages, resident_bytes): (Option<u64>, u64),
@@ -297,6 +297,7 @@ fn run_bytes(
     let parts = [
         declared.min(limits.memory_bytes),
         resident_bytes,
+        Engine::STACK_BYTES as u64,
         request,
         limits.held_bytes,
         arriving_bytes(limits.pending_calls),
@@ -346,7 +347,8 @@ pub fn run_limits(set: LimitSet, timeout: Duration) -> Limits {
 }
 
 /// What any run takes, whatever its module and its limits: more runs than this allows never fit.
-const LEAST_RUN_BYTES: u64 = HELD_BYTES + EVENT_BYTES + arriving_bytes(0);
+const LEAST_RUN_BYTES: u64 =
+    HELD_BYTES + EVENT_BYTES + Engine::STACK_BYTES as u64 + arriving_bytes(0);
 
 /// What the events of a run take: kept, as JSON, and in the answer.
 const EVENT_BYTES: u64 = 4 * 1024 * 1024;

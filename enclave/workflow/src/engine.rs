@@ -97,6 +97,9 @@ struct Wasm {
 }
 
 impl Engine {
+    /// What a run's stack takes at most, in bytes.
+    pub const STACK_BYTES: usize = BASELINE_STACK_BYTES + HOST_STACK_BYTES;
+
     /// Makes an engine whose instances come from a pool of the given capacity.
     ///
     /// Where the machine cannot reserve the pool's address space, instances are allocated one by
