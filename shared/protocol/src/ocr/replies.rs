@@ -222,6 +222,17 @@ mod tests {
         SigningKey::from_seed(&[seed; 32]).public()
     }
 
+    #[test]
+    fn what_each_peer_adds_of_its_own_is_no_part_of_an_answer() {
+        let response = attested(&[(1, 1), (2, 2)]);
+        let metadata = response.metadata.is_none().then(Default::default);
+        let other = CapabilityResponse { metadata, ocr_attestation: None, ..response.clone() };
+        assert_ne!(other, response);
+        assert_eq!(identity(&other), identity(&response));
+        let payload = response.payload.is_none().then(Default::default);
+        assert_ne!(identity(&CapabilityResponse { payload, ..other }), identity(&response));
+    }
+
     /// Four peers of which one may be faulty; they sign reports with the keys 1 to 4.
     fn don() -> CapabilityDon {
         CapabilityDon {

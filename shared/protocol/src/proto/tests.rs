@@ -82,6 +82,12 @@ fn one_field_can_be_left_out_of_the_outermost_message() {
     };
     let stripped = canonical_without(ReportResponse::schema(), &messages::encode(&signed), 5);
     assert_eq!(stripped.unwrap(), messages::encode(&report));
+    // In the messages within, a field of that number stays.
+    let any = Any { type_url: "t".to_owned(), value: vec![1] };
+    let named = CapabilityRequest { id: "i".to_owned(), payload: Some(any), ..Default::default() };
+    let nameless = CapabilityRequest { id: String::new(), ..named.clone() };
+    let stripped = canonical_without(CapabilityRequest::schema(), &messages::encode(&named), 1);
+    assert_eq!(stripped.unwrap(), messages::encode(&nameless));
     // Malformed is malformed, also where it is left out.
     assert_eq!(
         canonical_without(ReportResponse::schema(), &[0x2a, 1, 0x0a], 5),
