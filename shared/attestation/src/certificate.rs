@@ -206,6 +206,13 @@ mod tests {
     use super::*;
     use crate::TrustRoot;
 
+    #[test]
+    fn a_refusal_says_where_if_that_is_known() {
+        let said = |at| CertificateError::Malformed { at }.to_string();
+        assert_eq!(said(Some(7)), "the certificate is not DER, at byte 7");
+        assert_eq!(said(None), "the certificate is not DER");
+    }
+
     /// The certificate with other bytes where its basic constraints stand, and where that is.
     fn changed(to: &[u8]) -> (Vec<u8>, usize) {
         let mut der = TrustRoot::aws().der().to_vec();

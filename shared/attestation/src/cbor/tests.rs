@@ -113,7 +113,9 @@ fn a_key_that_has_several_encodings_is_refused() {
 fn a_key_with_a_reserved_head_is_refused() {
     for key in [0xe0, 0xf8, 0xff] {
         let map = Writer::new().map(1).raw(&[key]).unsigned(1).finish();
-        assert!(skip(&map).is_err(), "{key:x}");
+        let refusal = skip(&map).unwrap_err();
+        assert_eq!(refusal, CborError::Type { at: 1, want: Kind::Key }, "{key:x}");
+        assert!(refusal.to_string().contains("a key with one encoding"), "{refusal}");
     }
 }
 
@@ -131,6 +133,8 @@ fn a_tag_inside_is_refused() {
     let mut reader = Reader::new(&[0xd2, 0xd2, 0x00]);
     assert!(reader.tag(18));
     assert_eq!(reader.unsigned(), Err(CborError::Tag { at: 1 }));
+    // The head of a tag that takes another byte is no tag of its own.
+    assert!(!Reader::new(&[0xd8, 18, 0x00]).tag(24));
 }
 
 #[test]

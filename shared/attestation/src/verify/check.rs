@@ -113,13 +113,28 @@ impl fmt::Display for Check {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::CertificatePosition, *};
 
     #[test]
     fn the_list_has_every_check_in_order() {
         assert!(Check::ALL.is_sorted_by(|a, b| a < b));
         assert_eq!(Check::ALL.map(|check| check as usize), std::array::from_fn(|index| index));
         assert_eq!(Check::ALL.last(), Some(&Check::Signature));
+    }
+
+    #[test]
+    fn no_two_checks_have_the_same_name() {
+        let names = Check::ALL.map(|check| check.to_string());
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), Check::ALL.len());
+        assert_eq!(names.last().map(String::as_str), Some("document signature"));
+    }
+
+    #[test]
+    fn a_refused_certificate_is_named_by_its_place() {
+        let [bundled, leaf] = [CertificatePosition::Bundle { index: 2 }, CertificatePosition::Leaf];
+        assert_eq!(bundled.to_string(), "certificate 2 of the bundle");
+        assert_eq!(leaf.to_string(), "the leaf certificate");
     }
 
     #[test]

@@ -235,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn a_response_has_its_result_or_its_error() {
+        let text = |response: &Response| String::from_utf8(json::to_vec(response)).unwrap();
+        let result = text(&Response::result("7", "m", &RawJson::null()));
+        assert_eq!(result, r#"{"jsonrpc":"2.0","id":"7","method":"m","result":null}"#);
+        let error = text(&Response::error("7", "m", -32603, "no".to_owned()));
+        let want = r#""error":{"code":-32603,"message":"no"}}"#;
+        assert_eq!(error, format!(r#"{{"jsonrpc":"2.0","id":"7","method":"m",{want}"#));
+    }
+
+    #[test]
     fn errors_of_a_handler_have_null_data_and_no_method() {
         let class = GatewayClass::UnsupportedMethod;
         let error = Response::handler_error("7", "m", class, "text");

@@ -103,6 +103,19 @@ fn the_text_of_a_failed_quorum_stays_short_and_whole() {
 }
 
 #[test]
+fn a_text_is_cut_beyond_its_limit_and_not_at_it() {
+    let said = |bytes| {
+        let votes = vec![vote(&"x".repeat(bytes), 1)];
+        select(&params(), &bundle(votes), &committee(4, 1)).unwrap_err().to_string()
+    };
+    let limit = limits::DIAGNOSTIC_FIELD_BYTES;
+    let whole = format!("resultError=\"{}\"", "x".repeat(limit));
+    assert!(said(limit).contains(&whole), "{}", said(limit));
+    let cut = format!("resultError=\"{}...truncated\"", "x".repeat(limit));
+    assert!(said(limit + 1).contains(&cut), "{}", said(limit + 1));
+}
+
+#[test]
 fn invalid_params_of_the_caller_make_nothing_hashable() {
     let params = SecretsRequestParams::default();
     let bundle = Bundle { responses: Some(vec![SignedResult::default(); 3]) };
