@@ -74,7 +74,7 @@ impl Budget {
     ///
     /// [`BudgetError`]; nothing is taken.
     pub(crate) fn take(&self, claim: Claim) -> Result<Permit, BudgetError> {
-        self.enter(claim, true)
+        self.enter(self.book(), claim, true)
     }
 
     /// The same for something that ends much sooner than an execution, and says nothing about when others
@@ -84,7 +84,7 @@ impl Budget {
     ///
     /// [`BudgetError`]; nothing is taken.
     pub(crate) fn take_aside(&self, claim: Claim) -> Result<Permit, BudgetError> {
-        self.enter(claim, false)
+        self.enter(self.book(), claim, false)
     }
 
     /// The same for what can wait: only as long as half of the whole stays free.
@@ -92,13 +92,16 @@ impl Budget {
     pub(crate) fn take_spare(&self, claim: Claim) -> Option<Permit> {
         let book = self.book();
         let is_spare = book.taken.saturating_add(claim.bytes) <= book.limit / 2;
-        drop(book);
-        is_spare.then(|| self.take_aside(claim).ok()).flatten()
+        if is_spare { self.enter(book, claim, false).ok() } else { None }
     }
 
-    fn enter(&self, claim: Claim, is_usual: bool) -> Result<Permit, BudgetError> {
+    fn enter(
+        &self,
+        mut book: MutexGuard<'_, Book>,
+        claim: Claim,
+        is_usual: bool,
+    ) -> Result<Permit, BudgetError> {
         let Claim { owner, bytes } = claim;
-        let mut book = self.book();
         let since = Instant::now();
         let taken = book.taken.saturating_add(bytes);
         if book.taken > 0 && taken > book.limit {

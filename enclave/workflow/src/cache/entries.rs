@@ -107,7 +107,7 @@ impl Entries {
     }
 
     /// What is to be optimized now, unless it was forgotten meanwhile.
-    pub(super) fn take_due(&mut self, hash: &BinaryHash) -> Option<(Arc<Module>, Wanted)> {
+    pub(super) fn due(&mut self, hash: &BinaryHash) -> Option<(Arc<Module>, Wanted)> {
         let kept = self.ready(hash)?;
         let better = kept.better.as_ref().filter(|better| better.is_queued)?;
         Some((Arc::clone(&kept.module), better.wanted.clone()))

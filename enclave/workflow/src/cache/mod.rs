@@ -254,7 +254,7 @@ impl Shared {
     /// Compiles a module that is there once more. Where there is no memory to spare, or its owner has too
     /// many such waiting, the next one who asks for it tries again.
     fn optimize(&self, hash: &BinaryHash) {
-        let Some((module, wanted)) = self.entries().take_due(hash) else { return };
+        let Some((module, wanted)) = self.entries().due(hash) else { return };
         let facts = module.facts();
         let bytes = memory_bytes(&facts.survey, facts.module_bytes, Tier::Optimized);
         let Some(_room) = self.room.take_spare(&wanted.owner, bytes) else {
