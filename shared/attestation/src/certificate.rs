@@ -203,8 +203,34 @@ const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 
 #[cfg(test)]
 mod tests {
+    use x509_cert::{
+        der::asn1::{Any, BitString},
+        spki::AlgorithmIdentifierOwned,
+    };
+
     use super::*;
     use crate::TrustRoot;
+
+    /// A key of 97 bytes, of the algorithm and the curve, whose point has this form.
+    fn key_of(oid: ObjectIdentifier, curve: ObjectIdentifier, form: u8) -> Option<PublicKey> {
+        let mut point = [7; 97];
+        point[0] = form;
+        p384_key(&SubjectPublicKeyInfoOwned {
+            algorithm: AlgorithmIdentifierOwned { oid, parameters: Some(Any::from(curve)) },
+            subject_public_key: BitString::from_bytes(&point).unwrap(),
+        })
+    }
+
+    #[test]
+    fn a_point_as_long_as_one_of_p384_is_no_key_for_that() {
+        // RFC 3279, section 2.3.4 and RFC 5639, section 4.1.
+        let rsa = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+        let brainpool_p384 = ObjectIdentifier::new_unwrap("1.3.36.3.3.2.8.1.1.11");
+        assert!(key_of(EC_PUBLIC_KEY, SECP384R1, 4).is_some());
+        assert_eq!(key_of(rsa, SECP384R1, 4), None);
+        assert_eq!(key_of(EC_PUBLIC_KEY, brainpool_p384, 4), None);
+        assert_eq!(key_of(EC_PUBLIC_KEY, SECP384R1, 2), None);
+    }
 
     #[test]
     fn a_refusal_says_where_if_that_is_known() {

@@ -123,7 +123,7 @@ impl Chain {
     /// Verifies the leaf, whose key is `leaf_key`, against the bundle and the roots.
     ///
     /// Of several paths the first that passes counts; if none does, the error of the one that got
-    /// furthest.
+    /// furthest, and of the first of those that got as far.
     pub(crate) fn verify(
         leaf: &Encoded<'_>,
         leaf_key: PublicKey,
@@ -232,5 +232,57 @@ const fn reason(error: &WebpkiError) -> ChainError {
         WebpkiError::PathLenConstraintViolated => ChainError::PathLength,
         WebpkiError::UnsupportedCriticalExtension => ChainError::CriticalExtension,
         _ => ChainError::Rejected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A CA below AWS's root that holds from and until these seconds after 1970.
+    fn ca(from: u64, until: u64) -> Encoded<'static> {
+        let root = TrustRoot::aws().certificate().clone();
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let validity = Validity { from: at(from), until: at(until) };
+        let id = CertificateId::named(&root.subject);
+        let certificate = Certificate { id, subject: b"ca".to_vec(), validity, ..root };
+        Encoded { der: &[], certificate }
+    }
+
+    /// What is said of a leaf below these CAs, of which the policy revokes all of `revoked`.
+    fn refused(bundle: &[Encoded<'_>], revoked: &[CertificateId]) -> ChainError {
+        let leaf = Certificate {
+            id: CertificateId::named(b"ca"),
+            subject: b"leaf".to_vec(),
+            ..ca(0, END).certificate
+        };
+        let leaf = Encoded { der: &[], certificate: leaf };
+        let now = UNIX_EPOCH + Duration::from_secs(NOW);
+        Chain::verify(&leaf, [4; 97], bundle, &[TrustRoot::aws()], revoked, now).unwrap_err()
+    }
+
+    /// In the year 2026, when AWS's root holds.
+    const NOW: u64 = 1_790_000_000;
+    const END: u64 = NOW + 1;
+
+    #[test]
+    fn of_two_paths_that_got_as_far_the_first_is_told_of() {
+        let [early, late] = [(NOW + 1, END), (0, NOW - 1)].map(|(from, until)| ca(from, until));
+        let bundle = [early, late];
+        assert_eq!(refused(&bundle, &[]), ChainError::NotYetValid { depth: 1 });
+        let [early, late] = bundle;
+        assert_eq!(refused(&[late, early], &[]), ChainError::Expired { depth: 1 });
+    }
+
+    #[test]
+    fn of_two_paths_the_one_that_got_further_is_told_of() {
+        let [early, held] = [(NOW + 1, END), (0, END)].map(|(from, until)| ca(from, until));
+        let revoked = [held.certificate.id.clone()];
+        let bundle = [early, held];
+        assert_eq!(refused(&bundle, &revoked), ChainError::Revoked { depth: 1 });
+        let [early, held] = bundle;
+        assert_eq!(refused(&[held, early], &revoked), ChainError::Revoked { depth: 1 });
     }
 }

@@ -152,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn namesakes_among_the_roots_give_no_more_paths_than_the_limit() {
+        let roots: Vec<_> = (0..=MAX_PATHS).map(|_| TrustRoot::aws()).collect();
+        let leaf = named(b"leaf", &aws());
+        assert_eq!(super::find(&leaf, &[], &roots[..3]).len(), 3);
+        assert_eq!(super::find(&leaf, &[], &roots).len(), MAX_PATHS);
+    }
+
+    #[test]
     fn a_maze_of_namesakes_is_left_after_a_fixed_number_of_steps() {
         let layers = [b"a", b"b", b"c", b"d", b"e", b"f", b"g"];
         let mut bundle = Vec::new();

@@ -111,6 +111,6 @@ mod tests {
             let _value = asked.value();
         }
         assert_eq!(asked.value(), silent.value());
-        assert_eq!(format!("{asked:?}"), format!("{silent:?}"));
+        assert_eq!(format!("{asked:?}"), format!("TelemetryHash({})", hex::encode(silent.value())));
     }
 }
