@@ -241,7 +241,21 @@ const KEY_USAGE: &[u64] = &[2, 5, 29, 15];
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use rcgen::ExtendedKeyUsagePurpose;
+
     use super::*;
+
+    #[test]
+    fn a_leaf_may_have_any_extended_use() {
+        let now = UNIX_EPOCH.checked_add(Duration::from_secs(1_787_140_800)).unwrap();
+        let forger = Forger::new(now);
+        let chain = build(&forger, |_, params, _| {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::CodeSigning);
+        });
+        let verified =
+            attestation::verify(&forger.with_chain(&chain), &forger.policy(), now).unwrap();
+        assert_eq!(verified.matched_set(), 0);
+    }
 
     /// What is forged is good but for the fault: the same steps without one make a good document.
     #[test]

@@ -163,6 +163,16 @@ pub(super) const ALL: &[Forgery] = &[
         |forger| change(Place::Regional, forger, unknown_critical),
     ),
     Forgery::new(
+        "leaf with a use that cannot be read",
+        24,
+        VerifyError::Chain(ChainError::Rejected),
+        |forger| {
+            // NULL where the name of a use has to stand.
+            let uses = CustomExtension::from_oid_content(EXTENDED_KEY_USAGE, vec![0x30, 2, 5, 0]);
+            change(Place::Leaf, forger, |params| params.custom_extensions.push(uses.clone()))
+        },
+    ),
+    Forgery::new(
         "leaf outside of the names its issuer may name",
         24,
         VerifyError::Chain(ChainError::Rejected),
@@ -283,6 +293,9 @@ pub(super) fn revoked(root: &TestRoot, now: SystemTime) -> Holder {
     params.serial_number = Some(revoked_serial());
     regional.issue(params, key()).unwrap()
 }
+
+/// RFC 5280, section 4.2.1.12.
+const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
 
 fn revoked_serial() -> SerialNumber {
     SerialNumber::from_slice(&[0x52, 0x45, 0x56])
