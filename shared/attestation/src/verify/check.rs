@@ -1,6 +1,6 @@
 //! The checks by name, for tools that show them.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use super::VerifyError;
 
@@ -96,11 +96,11 @@ impl Check {
     /// What became of this check in a verification with this result.
     #[must_use]
     pub fn outcome<T>(self, result: &Result<T, VerifyError>) -> Outcome {
-        match result {
-            Ok(_) => Outcome::Passed,
-            Err(error) if error.check() == self => Outcome::Failed,
-            Err(error) if error.check() < self => Outcome::NotReached,
-            Err(_) => Outcome::Passed,
+        let Err(error) = result else { return Outcome::Passed };
+        match self.cmp(&error.check()) {
+            Ordering::Less => Outcome::Passed,
+            Ordering::Equal => Outcome::Failed,
+            Ordering::Greater => Outcome::NotReached,
         }
     }
 }
