@@ -95,6 +95,8 @@ fn pitfall_02_an_empty_or_missing_expectation_is_no_match() {
     for json in ["{}", "null", r#"{"Measurements":{}}"#, r#"{"pcr0":null}"#] {
         assert!(Measurements::parse(json.as_bytes()).is_err(), "{json}");
     }
+    let unsigned = measurements_of("forged").to_registry_json().replace('}', r#","pcr8":null}"#);
+    assert!(Measurements::parse(unsigned.as_bytes()).is_err(), "{unsigned}");
 }
 
 #[test]

@@ -106,12 +106,15 @@ fn registers(members: &[(String, Value)]) -> Result<Registers, MeasurementsError
             return Err(MeasurementsError::Duplicate { index: Some(index) });
         }
         *slot = match value {
-            Value::Null => None,
+            // Missed below. What need not be named is not left out by naming it.
+            Value::Null if index < ROLE => None,
             Value::Text(text) => match text.parse() {
                 Ok(pcr) => Some(pcr),
                 Err(_) => return Err(MeasurementsError::Value { index }),
             },
-            Value::Object(_) | Value::Other => return Err(MeasurementsError::Value { index }),
+            Value::Null | Value::Object(_) | Value::Other => {
+                return Err(MeasurementsError::Value { index });
+            }
         };
     }
     Ok(found)

@@ -76,7 +76,7 @@ impl Measurements {
     /// Names and hexadecimal digits are taken in either letter case. A register is named by `pcr` and
     /// its index without zeros before it; members with other names are not looked at. A register that
     /// is named is asked for: one that cannot be asked for (an index other than 0, 1, 2, 3, 4 and 8,
-    /// however large) is an error, never dropped.
+    /// however large, or the value `null`) is an error, never dropped.
     ///
     /// # Errors
     ///

