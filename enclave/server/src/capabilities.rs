@@ -133,7 +133,7 @@ impl Local {
             (compute::APP_ID, _) => Some(error(RECURSION)),
             (agreement::CAPABILITY, agreement::SIMPLE) => {
                 Some(match self.admit_consensus(payload) {
-                    Ok(()) => self.agree(payload),
+                    Ok(()) => self.agree(payload).await,
                     Err(excess) => error(&excess.to_string()),
                 })
             }
@@ -177,7 +177,9 @@ impl Local {
         }
     }
 
-    fn agree(&self, payload: &Any) -> CapabilityResponse {
+    async fn agree(&self, payload: &Any) -> CapabilityResponse {
+        let is_long = payload.value.len() > LONG_INPUTS_BYTES;
+        let _turn = if is_long { Some(LONG_INPUTS.lock().await) } else { None };
         let consensus::Agreed { response, misfit } = consensus::simple(payload);
         if let Some(consensus::Misfit { aggregation, value }) = misfit {
             let details = With::default().text("aggregation", aggregation).text("value", value);
@@ -187,6 +189,11 @@ impl Local {
         response
     }
 }
+
+/// Inputs of agreements that are longer, in bytes, are read one after the other in all of the enclave: no
+/// run's claim has the memory for what they become, up to 28 MiB of 5.
+const LONG_INPUTS_BYTES: usize = 64 * 1024;
+static LONG_INPUTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Whether this call is one of so many.
 fn is_within(calls: &AtomicU32, limit: u32) -> bool {

@@ -312,6 +312,23 @@ mod tests {
         assert_eq!(answer(failed, Some(Value::default())), Err(text.to_owned()));
     }
 
+    fn varint(number: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        prost::encode_length_delimiter(number, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn inputs_that_would_take_the_memory_of_others_are_refused() {
+        // Maps with one empty entry each, 896 bytes of six.
+        let list = [0x12, 4, 0x22, 2, 0x0a, 0].repeat(800_000);
+        let value = [&[0x2a][..], &varint(list.len()), &list].concat();
+        let inputs = [&[0x0a][..], &varint(value.len()), &value].concat();
+        let dense = Any { value: inputs, ..messages::pack(&SimpleConsensusInputs::default()) };
+        let text = outcome(simple(&dense).response).unwrap_err();
+        assert!(text.ends_with("the payload is not SimpleConsensusInputs"), "{text}");
+    }
+
     #[test]
     fn no_observation_and_other_payloads_are_refused() {
         assert_eq!(answer(None, None), Err("consensus.Simple: missing observation".to_owned()));

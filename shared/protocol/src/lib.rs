@@ -46,6 +46,7 @@ pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod link;
+mod memory;
 pub mod messages;
 pub mod ocr;
 pub mod proto;

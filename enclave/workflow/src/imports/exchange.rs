@@ -98,6 +98,6 @@ pub(super) fn fail(
     Ok(memory::write_error(memory, &text, response.ptr, response.len))
 }
 
-/// Longest message that asks for secrets or waits for ids, in bytes: it needs a few each, and
-/// decoded it takes up to thirty times as much.
+/// Longest message that asks for secrets or waits for ids, in bytes: it needs a few each, and decoded it
+/// takes up to 9 MiB.
 pub(super) const CONTROL_BYTES: u64 = 256 * 1024;

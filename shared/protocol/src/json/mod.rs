@@ -5,7 +5,8 @@
 //!
 //! The reader takes whatever a Go *encoder* of the type can emit and refuses what only Go's *decoder*
 //! tolerates, each with its own [`DecodeError`]; the table is in `json/read.rs`. It builds the typed
-//! value while it reads, and what it builds takes at most [`EXPANSION`] bytes for each byte of text.
+//! value while it reads, and its lists and maps take at most [`EXPANSION`] bytes for each byte of text,
+//! and at most four and 8 MiB where the text is long.
 //!
 //! Nil and empty are told apart, because re-encoding must give the same bytes.
 
@@ -50,7 +51,7 @@ pub trait Wire: Sized {
         false
     }
 
-    /// The memory an element of a list takes, in bytes, charged before it is read.
+    /// The memory that a value takes in a list or map, without what it points to, in bytes.
     #[must_use]
     fn cost() -> usize {
         size_of::<Self>()
@@ -93,7 +94,7 @@ pub enum DecodeError {
         member: &'static str,
     },
     /// The value would take far more memory than its text.
-    #[error("takes more than {EXPANSION} bytes for each byte of text")]
+    #[error("the lists and maps of the text take far more memory than it does")]
     Expansion,
     /// A name differs from a known one only in the case of its letters.
     #[error("{member} is spelt in other letters")]
@@ -169,9 +170,9 @@ pub fn from_slice<T: Wire>(text: &[u8]) -> Result<T, DecodeError> {
     Ok(value)
 }
 
-/// How many bytes of memory a byte of text may ask for. The densest list that the Go encoder emits,
-/// of empty texts at three bytes each, takes eight.
-pub const EXPANSION: usize = 16;
+/// How many bytes of memory a byte of text may ask for. The densest list of a fixed form that the Go
+/// encoder emits, of empty texts at three bytes each, takes sixteen.
+pub const EXPANSION: usize = 32;
 
 /// How deep values may nest: the limit of the Go decoder. Nothing recurses that deep here, because
 /// what has no fixed form is skipped or kept as text.

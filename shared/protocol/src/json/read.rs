@@ -17,6 +17,7 @@
 //! | a name twice | [`DecodeError::Duplicate`] |
 //! | an array that is shorter or longer than its type | [`DecodeError::ArrayLength`] |
 //! | bytes as a list of numbers | [`DecodeError::BytesAsNumbers`] |
+//! | a time with zeros behind its fraction, more than nine digits, or `+00:00` for `Z` | [`DecodeError::Time`] |
 //! | base64 with line breaks, or bits behind the last byte | [`DecodeError::Base64`] |
 //! | text that is not UTF-8, half a surrogate pair | [`DecodeError::NotUtf8`], [`DecodeError::Surrogate`] |
 //!
@@ -32,6 +33,7 @@ use serde::{
 };
 
 use super::{DEPTH, DecodeError, EXPANSION, Wire, declare::Names, scan};
+use crate::memory;
 
 /// The state of one reading: what was refused, in which member, and how much memory is left.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub enum Refusal {
 
 impl Context {
     pub(crate) fn new(text_bytes: usize) -> Self {
-        let left = text_bytes.saturating_mul(EXPANSION).saturating_add(FREE_BYTES);
+        let left = memory::allowed_bytes(text_bytes, EXPANSION);
         Self { refusal: Cell::default(), member: Cell::default(), left_bytes: Cell::new(left) }
     }
 
@@ -256,9 +258,9 @@ impl<'c, T: Wire> Seed<'c, T> {
         Self { context, cost: 0, value: PhantomData }
     }
 
-    /// Charges what an element of a list takes before it is read.
-    pub(crate) fn charging(context: &'c Context) -> Self {
-        Self { cost: T::cost(), ..Self::new(context) }
+    /// Charges so many bytes, if there is something to read, before it is read.
+    pub(crate) fn charging(context: &'c Context, cost: usize) -> Self {
+        Self { cost, ..Self::new(context) }
     }
 }
 
@@ -270,7 +272,3 @@ impl<'de, T: Wire> DeserializeSeed<'de> for Seed<'_, T> {
         T::read(input, self.context)
     }
 }
-
-/// Memory that every reading may take, however short its text, in bytes: one value of the largest
-/// type.
-const FREE_BYTES: usize = 4096;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Context, Refusal, Seed, Wire, Writer};
+use crate::memory;
 
 impl Wire for String {
     fn write(&self, out: &mut Writer) {
@@ -150,7 +151,8 @@ impl<'de, T: Wire> Visitor<'de> for ListVisitor<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Seed::<T>::charging(self.0))? {
+        let seed = |is_first| Seed::charging(self.0, memory::of_element(T::cost(), is_first));
+        while let Some(item) = items.next_element_seed(seed(list.is_empty()))? {
             list.push(item);
         }
         Ok(list)
@@ -232,8 +234,8 @@ impl<'de, T: Wire> Visitor<'de> for MapVisitor<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BTreeMap<String, T>, A::Error> {
         let mut map = BTreeMap::new();
         while let Some(name) = members.next_key_seed(Seed::<String>::new(self.0))? {
-            self.0.charge(MAP_ENTRY_BYTES.saturating_add(T::cost()))?;
-            let value = members.next_value_seed(Seed::<T>::new(self.0))?;
+            let cost = memory::of_entry(T::cost(), map.is_empty());
+            let value = members.next_value_seed(Seed::<T>::charging(self.0, cost))?;
             if map.insert(name, value).is_some() {
                 return Err(self.0.refuse(Refusal::Duplicate));
             }
@@ -280,6 +282,3 @@ impl<'de> Visitor<'de> for ArrayVisitor<'_> {
         Ok(array)
     }
 }
-
-/// What a map's entry takes besides its value, in bytes: the key and its share of a node.
-const MAP_ENTRY_BYTES: usize = 40;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Context, Refusal, Seed, Wire, Writer};
+use crate::memory;
 
 /// Details by name, written in the order of the names.
 pub type Details = BTreeMap<String, Tree>;
@@ -120,21 +121,23 @@ impl Wire for Tree {
     }
 
     fn read<'de, D: Deserializer<'de>>(input: D, context: &Context) -> Result<Self, D::Error> {
-        input.deserialize_any(TreeVisitor { context, depth: 0 })
+        input.deserialize_any(TreeVisitor { context, cost: 0, depth: 0 })
     }
 }
 
 struct TreeVisitor<'c> {
     context: &'c Context,
+    cost: usize,
     depth: usize,
 }
 
 impl TreeVisitor<'_> {
-    fn below<E: de::Error>(&self) -> Result<Self, E> {
+    /// For a value inside this one, which is charged so many bytes before it is read.
+    fn below<E: de::Error>(&self, cost: usize) -> Result<Self, E> {
         if self.depth >= TREE_DEPTH {
             return Err(self.context.refuse(Refusal::Depth(TREE_DEPTH)));
         }
-        Ok(Self { context: self.context, depth: self.depth.saturating_add(1) })
+        Ok(Self { context: self.context, cost, depth: self.depth.saturating_add(1) })
     }
 }
 
@@ -142,7 +145,7 @@ impl<'de> de::DeserializeSeed<'de> for TreeVisitor<'_> {
     type Value = Tree;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Tree, D::Error> {
-        self.context.charge(Tree::cost())?;
+        self.context.charge(self.cost)?;
         input.deserialize_any(self)
     }
 }
@@ -183,7 +186,8 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.below()?)? {
+        let cost = |is_first| memory::of_element(Tree::cost(), is_first);
+        while let Some(item) = items.next_element_seed(self.below(cost(list.is_empty()))?)? {
             list.push(item);
         }
         Ok(Tree::List(list))
@@ -192,8 +196,11 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tree, A::Error> {
         let mut object = BTreeMap::new();
         while let Some(name) = members.next_key_seed(Seed::<String>::new(self.context))? {
-            self.context.charge(size_of::<String>())?;
-            let value = members.next_value_seed(self.below()?)?;
+            // First in a map, then in a list.
+            let is_first = object.is_empty();
+            let cost = memory::of_element(size_of::<(String, Tree)>(), is_first);
+            let cost = cost.saturating_add(memory::of_entry(Tree::cost(), is_first));
+            let value = members.next_value_seed(self.below(cost)?)?;
             if object.insert(name, value).is_some() {
                 return Err(self.context.refuse(Refusal::Duplicate));
             }

@@ -3,7 +3,7 @@
 //! Fields are put in order by what points at them, never by copies. A field of two bytes, the shortest
 //! there is, takes 24 bytes in the list of its message and at most 32 more while a map or a message that is
 //! split is put together; the output is at most twice as long as the input. All of it stays below
-//! [`super::EXPANSION`] bytes for each byte of the message.
+//! thirty-two bytes for each byte of the message.
 
 use super::{
     Field, Kind, Label, Schema, WireError,

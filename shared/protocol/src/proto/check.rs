@@ -4,6 +4,7 @@ use super::{
     DEPTH, EXPANSION, Field, Kind, Label, STRUCT_DEPTH, Schema, WireError,
     read::{self, Raw},
 };
+use crate::memory;
 
 /// Reads a whole message and everything inside it, also what later fields replace. Takes no memory.
 ///
@@ -22,8 +23,7 @@ pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
 ///
 /// The first [`WireError`] met, reading from the start.
 pub fn check_struct(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
-    let left_bytes = message.len().saturating_mul(EXPANSION).saturating_add(FREE_BYTES);
-    let left_bytes = Some(left_bytes);
+    let left_bytes = Some(memory::allowed_bytes(message.len(), EXPANSION));
     Walk { left_bytes, depth_limit: STRUCT_DEPTH }.message(schema, message, 0)
 }
 
@@ -37,8 +37,14 @@ impl Walk {
     fn message(&mut self, schema: &Schema, message: &[u8], depth: usize) -> Result<(), WireError> {
         self.enter(depth)?;
         let mut rest = message;
+        let mut seen = 0_u64;
         while let Some(entry) = read::entry(&mut rest)? {
-            if let Some(field) = schema.field(entry.number) {
+            let mut fields = (0..).zip(schema.fields);
+            if let Some((index, field)) = fields.find(|(_, field)| field.number == entry.number) {
+                // None of a field that has no bit: each of its values counts as its first.
+                let bit = 1_u64.checked_shl(index).unwrap_or_default();
+                self.charge(cost(field, entry.value, seen & bit == 0))?;
+                seen |= bit;
                 self.value(field, entry.value, depth.saturating_add(1))?;
             }
         }
@@ -55,7 +61,6 @@ impl Walk {
             let is_struct = self.left_bytes.is_some();
             return if is_struct { Err(WireError::Malformed) } else { Ok(()) };
         }
-        self.charge(cost(field))?;
         let Raw::Bytes(bytes) = value else { return Ok(()) };
         match (field.label, field.kind) {
             (Label::Map(key), value) => self.entry(&entry_fields(key, value), bytes, depth),
@@ -96,23 +101,19 @@ impl Walk {
 }
 
 /// What one value of a list or map takes in it.
-fn cost(field: &Field) -> usize {
-    let element = match field.kind {
-        Kind::Message(schema) => schema().size_bytes,
-        Kind::Bytes | Kind::Text => size_of::<String>(),
-        // Packed numbers take at most eight bytes for each byte.
-        Kind::Bool
-        | Kind::Double
-        | Kind::Enum
-        | Kind::Int32
-        | Kind::Int64
-        | Kind::Uint32
-        | Kind::Uint64 => size_of::<u64>(),
+fn cost(field: &Field, value: Raw<'_>, is_first: bool) -> usize {
+    let (element, packed) = match (field.kind, value) {
+        (Kind::Message(schema), _) => (schema().size_bytes, 0),
+        (Kind::Bytes | Kind::Text, _) => (size_of::<String>(), 0),
+        // Numbers in a row, each of at least one byte.
+        (_, Raw::Bytes(row)) => (size_of::<u64>(), row.len()),
+        (_, _) => (size_of::<u64>(), 0),
     };
     match field.label {
         Label::Implicit | Label::Optional | Label::Oneof => 0,
-        Label::Repeated => element,
-        Label::Map(_) => element.saturating_add(size_of::<String>()),
+        Label::Map(_) => memory::of_entry(element, is_first),
+        Label::Repeated => memory::of_element(element, is_first)
+            .saturating_add(memory::of_element(element, false).saturating_mul(packed)),
     }
 }
 
@@ -137,6 +138,3 @@ pub(super) fn holds(field: &Field, value: Raw<'_>) -> bool {
         Kind::Bytes | Kind::Message(_) | Kind::Text => matches!(value, Raw::Bytes(_)),
     }
 }
-
-/// Memory that every message may take, however short it is, in bytes.
-const FREE_BYTES: usize = 4096;

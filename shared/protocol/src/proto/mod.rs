@@ -25,10 +25,10 @@ pub const DEPTH: usize = 200;
 /// How deep they may nest in what becomes a struct: the derived decoder's own limit, said in words.
 pub const STRUCT_DEPTH: usize = 100;
 
-/// How many bytes of memory a byte of a message may ask for: for the elements of lists and maps where
-/// it becomes a struct, and for everything where it is put in order. The densest that workflows have
-/// reason to send, a list of nulls at two bytes each, takes 28.
-pub const EXPANSION: usize = 32;
+/// How many bytes of memory a byte of a message may ask for where it becomes a struct, for the elements of
+/// lists and maps. The densest that workflows have reason to send, nulls and maps of one number each, take
+/// 84. Where the message is long, it is at most four, and 8 MiB.
+pub const EXPANSION: usize = 128;
 
 #[cfg(test)]
 mod tests;

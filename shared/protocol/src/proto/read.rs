@@ -1,6 +1,6 @@
 //! The wire format: tags, numbers and byte strings, each bounded by what is there.
 
-use super::{DEPTH, EXPANSION};
+use super::DEPTH;
 
 /// Why bytes are no message of a schema. The texts of the first two are those peers write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum WireError {
         limit: usize,
     },
     /// The structs would take far more memory than the bytes.
-    #[error("takes more than {EXPANSION} bytes for each byte")]
+    #[error("the lists and maps of the message take far more memory than it does")]
     Expansion,
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -247,8 +249,12 @@ fn a_short_message_cannot_ask_for_much_memory() {
     let dense = messages::decode::<TriggerSubscriptionRequest>(&subscriptions).unwrap_err();
     let name = TriggerSubscriptionRequest::NAME;
     assert_eq!(dense, DecodeMessageError::Malformed { name, source: WireError::Expansion });
-    let nulls = List { fields: vec![Value::default(); 100_000] };
+    // As long as the inputs of an agreement may be in a DON.
+    let nulls = List { fields: vec![Value::default(); 50_000] };
     assert_eq!(messages::decode(&messages::encode(&nulls)), Ok(nulls));
+    let map = BTreeMap::from([("a".to_owned(), Value::from(1_i64))]);
+    let maps = List { fields: vec![Value::from(map); 100_000 / 13] };
+    assert_eq!(messages::decode(&messages::encode(&maps)), Ok(maps));
     let names = TriggerSubscriptionRequest {
         subscriptions: vec![
             TriggerSubscription {
