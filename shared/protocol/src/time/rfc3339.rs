@@ -193,7 +193,9 @@ impl Visitor<'_> for TimeVisitor<'_> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Rfc3339, E> {
-        text.parse().map_err(|_error: ParseTimeError| self.0.refuse(Refusal::Time))
+        // Written again it is the same: no zeros behind a fraction, `Z` where there is no offset.
+        let time = text.parse().ok().filter(|time: &Rfc3339| time.to_string() == text);
+        time.ok_or_else(|| self.0.refuse(Refusal::Time))
     }
 }
 
@@ -255,6 +257,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::{self, DecodeError};
 
     #[test]
     fn the_zone_and_the_nanoseconds_survive() {
@@ -308,6 +311,22 @@ mod tests {
         assert_eq!(there.unix_nanos(), 1_700_000_000_123_456_789);
         let before = "1969-12-31T23:59:58.5Z".parse::<Rfc3339>().unwrap();
         assert_eq!(before.unix_nanos(), -1_500_000_000);
+    }
+
+    #[test]
+    fn in_json_there_is_one_text_for_a_time() {
+        let read = |text: &str| json::from_slice::<Rfc3339>(format!("\"{text}\"").as_bytes());
+        assert!(read("2023-11-14T22:13:20.5+02:00").is_ok());
+        for text in [
+            "2023-11-14T22:13:20.50Z",
+            "2023-11-14T22:13:20.0Z",
+            "2023-11-14T22:13:20.1234567891Z",
+            "2023-11-14T22:13:20+00:00",
+            "2023-11-14T22:13:20-00:00",
+        ] {
+            assert!(text.parse::<Rfc3339>().is_ok(), "{text}");
+            assert!(matches!(read(text), Err(DecodeError::Time { .. })), "{text}");
+        }
     }
 
     proptest! {
