@@ -4,7 +4,7 @@ use crate::{
     compute::is_legacy,
     config::EnclaveConfig,
     hash::Canonical,
-    ids::{ConfigHash, RequestHash, RequestId, UserDataHash},
+    ids::{EnclavesListHash, RequestHash, RequestId, UserDataHash},
     json::{Bytes, Details},
     time::Rfc3339,
 };
@@ -190,7 +190,7 @@ wire! {
 
 /// The hash by which nodes see that the list of enclaves changed (relay-protocol 5.6).
 #[must_use]
-pub fn enclaves_list_hash(enclaves: &[ListedEnclave]) -> ConfigHash {
+pub fn enclaves_list_hash(enclaves: &[ListedEnclave]) -> EnclavesListHash {
     let hash = Canonical::of("EnclavesList").count(enclaves.len());
     let add = |hash: Canonical, enclave: &ListedEnclave| {
         hash.fixed(&enclave.enclave_id)

@@ -59,6 +59,8 @@ macro_rules! hash_id {
 hash_id! {
     /// The hash of an enclave's configuration (relay-protocol 5.5).
     ConfigHash;
+    /// The hash of the list of enclaves (relay-protocol 5.6).
+    EnclavesListHash;
     /// The hash of a relay node's answer, bound to the params it answers (relay-protocol 5.2, 5.3).
     ResultHash;
     /// The hash of a compute request: what its signers sign (relay-protocol 5.4).

@@ -13,10 +13,10 @@ pub use replies::{CapabilityDon, Progress, Replies, ReplyError, UnreachableQuoru
 use crate::{
     ids::{ExecutionId, FaultBound},
     messages::{
-        self, Described,
+        self,
         capabilities::{CapabilityResponse, MeteringReportNodeDetail},
     },
-    proto::{self, WireError},
+    proto::WireError,
 };
 
 /// Why bytes are no answer of a capability DON; the texts are the protocol's.
@@ -110,9 +110,7 @@ pub enum ReportDataError {
 ///
 /// [`DecodeResponseError`].
 pub fn decode_response(bytes: &[u8]) -> Result<CapabilityResponse, DecodeResponseError> {
-    let known = proto::canonical_known(CapabilityResponse::schema(), bytes)?;
-    let response: CapabilityResponse =
-        messages::decode(&known).map_err(|_error| WireError::Malformed)?;
+    let response: CapabilityResponse = messages::decode_known(bytes)?;
     match response.ocr_attestation.as_ref().map(|attestation| attestation.config_digest.len()) {
         None | Some(32) => Ok(response),
         Some(got) => Err(DecodeResponseError::ConfigDigest { got }),

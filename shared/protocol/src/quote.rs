@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// What stands behind a text that was cut.
+pub(crate) const TRUNCATED: &str = "...truncated";
+
 /// Quotes a text as Go's `strconv.Quote` does.
 ///
 /// What is neither printable nor one of Go's short escapes becomes `\x..` (a control character or a

@@ -96,7 +96,8 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 
 /// Decodes a message; unknown fields are dropped.
 ///
-/// Lists and maps of the message take at most [`proto::EXPANSION`] bytes for each byte of it.
+/// Lists and maps of the message take at most [`proto::EXPANSION`] bytes for each byte of it, and at most
+/// four and 8 MiB where it is long.
 ///
 /// # Errors
 ///
@@ -128,10 +129,32 @@ pub fn unpack<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
     decode(&any.value)
 }
 
+/// Decodes a message without unknown fields of any level, a known field in a foreign wire type among them.
+///
+/// # Errors
+///
+/// [`WireError`], as the reference's decoder has it, and for what would take too much memory.
+pub fn decode_known<M: Message>(bytes: &[u8]) -> Result<M, WireError> {
+    let known = proto::canonical_known(M::schema(), bytes)?;
+    proto::check_struct(M::schema(), &known)?;
+    M::decode(known.as_slice()).map_err(|_error| WireError::Malformed)
+}
+
+/// The name of the message in an `Any`; none if the text is no such name.
+#[must_use]
+pub fn name(any: &Any) -> &str {
+    let name = any.type_url.rsplit('/').next().unwrap_or_default();
+    let is_word = |word: &str| {
+        let mut letters = word.chars().map(|c| c.is_ascii_alphabetic() || c == '_');
+        letters.next() == Some(true) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if name.split('.').all(is_word) { name } else { "" }
+}
+
 /// Whether an `Any` names this message: only what follows the last `/` counts.
 #[must_use]
 pub fn names(any: &Any, name: &str) -> bool {
-    any.type_url.rsplit('/').next() == Some(name)
+    self::name(any) == name
 }
 
 /// The type URL under which a message is packed.

@@ -7,10 +7,9 @@ use crypto::sign::{SignatureError, SignerKey};
 
 use super::{
     Quorum,
-    report::TRUNCATED,
     select::{Form, Group},
 };
-use crate::{ids::ResultHash, limits, relay::HashResultError};
+use crate::{ids::ResultHash, limits, quote::TRUNCATED, relay::HashResultError};
 
 /// No result of a bundle reached a quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]

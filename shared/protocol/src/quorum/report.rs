@@ -12,7 +12,7 @@ use crate::{
         well_known::Any,
     },
     proto::{self, WireError},
-    quote::quote,
+    quote::{TRUNCATED, quote},
     relay::{
         CapabilityRequestParams, CapabilityResult, Params, SecretsRequestParams, SecretsResult,
     },
@@ -82,9 +82,7 @@ impl Report {
 }
 
 fn outcome(response: &[u8]) -> Result<Option<CapabilityOutcome>, WireError> {
-    let known = proto::canonical_known(CapabilityResponse::schema(), response)?;
-    let response = messages::decode::<CapabilityResponse>(&known);
-    Ok(response.map_err(|_error| WireError::Malformed)?.response)
+    Ok(messages::decode_known::<CapabilityResponse>(response)?.response)
 }
 
 impl Grouping for CapabilityRequestParams {
@@ -118,9 +116,8 @@ fn describe_payload(payload: &str, words: &mut Vec<String>) {
             words.push(format!("responseError={}", quoted(&error)));
         }
         Ok(Some(CapabilityOutcome::Payload(any))) => {
-            let name = any.type_url.rsplit('/').next().unwrap_or_default();
-            words.push(format!("type={}", cut(name)));
-            if name == ReportResponse::NAME {
+            words.push(format!("type={}", cut(messages::name(&any))));
+            if messages::names(&any, ReportResponse::NAME) {
                 words.push(describe_report(&any.value));
             }
         }
@@ -129,12 +126,9 @@ fn describe_payload(payload: &str, words: &mut Vec<String>) {
 }
 
 fn describe_report(bytes: &[u8]) -> String {
-    let known = match proto::canonical_known(ReportResponse::schema(), bytes) {
-        Ok(known) => known,
+    let report: ReportResponse = match messages::decode_known(bytes) {
+        Ok(report) => report,
         Err(error) => return format!("report=unparseable({error})"),
-    };
-    let Ok(report) = messages::decode::<ReportResponse>(&known) else {
-        return format!("report=unparseable({})", WireError::Malformed);
     };
     // More are cut off anyway.
     let sigs = report.sigs.iter().take(limits::DIAGNOSTIC_LIST_BYTES / 4);
@@ -199,19 +193,19 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// A name, cut at the last whole character.
+/// A name, cut at the last whole character, in one line whatever a peer wrote into it.
 fn cut(text: &str) -> String {
     let limit = limits::DIAGNOSTIC_FIELD_BYTES;
-    if text.len() <= limit {
-        return text.to_owned();
-    }
     let end = (0..=limit).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    let head = text.get(..end).unwrap_or_default();
-    format!("{head}{TRUNCATED}")
+    let head = text.get(..end).unwrap_or(text);
+    let shown = |c: char| if breaks_a_line(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let head: String = head.chars().map(shown).collect();
+    if text.len() > limit { head + TRUNCATED } else { head }
 }
 
-/// What stands behind a text that was cut.
-pub(super) const TRUNCATED: &str = "...truncated";
+fn breaks_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
 
 /// The field of a report that holds its signatures.
 const REPORT_SIGNATURES: u32 = 5;

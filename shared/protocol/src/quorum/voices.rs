@@ -120,6 +120,7 @@ mod tests {
         assert!(voices.add(&key(2)) && !voices.add(&key(2)) && !voices.add(&key(9)));
         assert_eq!((voices.count(), voices.keys()), (1, vec![key(2)]));
         assert_eq!(voices.missing().collect::<Vec<_>>(), [0, 2, 3]);
+        assert!(voices.contains(1) && !voices.contains(0));
         assert!(!voices.insert(4) && !voices.contains(4));
     }
 

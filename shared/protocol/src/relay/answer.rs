@@ -10,10 +10,10 @@ use crate::{
     committee::Committee,
     json::{DecodeError, RawJson},
     messages::{
-        self, Described,
+        self,
         sdk::{CapabilityOutcome, CapabilityResponse},
     },
-    proto::{self, WireError},
+    proto::WireError,
     quorum::{Agreed, Grouping, NoQuorum, select},
 };
 
@@ -123,9 +123,7 @@ fn response_of(result: &CapabilityResult) -> Result<CapabilityResponse, AnswerEr
         return Ok(CapabilityResponse { response: Some(error) });
     }
     let payload = base64::decode(&result.payload).map_err(AnswerError::Payload)?;
-    let known = proto::canonical_known(CapabilityResponse::schema(), &payload);
-    let known = known.map_err(AnswerError::Response)?;
-    messages::decode(&known).map_err(|_error| AnswerError::Response(WireError::Malformed))
+    messages::decode_known(&payload).map_err(AnswerError::Response)
 }
 
 impl SecretEntry {

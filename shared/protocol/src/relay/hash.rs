@@ -6,7 +6,11 @@ use super::{
     CapabilityRequestParams, CapabilityResult, EnclaveConfig, Params, ParamsError, SecretEntry,
     SecretIdentifier, SecretsRequestParams, SecretsResult, validate,
 };
-use crate::{hash::Canonical, ids::ResultHash, json::Bytes};
+use crate::{
+    hash::Canonical,
+    ids::ResultHash,
+    json::{Bytes, Wire},
+};
 
 /// A result cannot be hashed, because the params it answers are not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,18 @@ pub struct Hasher<P> {
     params: PhantomData<P>,
 }
 
+/// How params and results are hashed. Out of reach from outside, so that a hash is of valid params.
+pub trait Hashed: Wire + Clone {
+    /// What a node answers.
+    type Result: Wire + Clone + Default + Ord;
+
+    /// The hash of the params, to be continued with a result.
+    fn start_hash(&self) -> Canonical;
+
+    /// Continues the hash of params with a result.
+    fn continue_hash(params: Canonical, result: &Self::Result) -> Canonical;
+}
+
 impl<P: Params> Hasher<P> {
     pub(super) fn new(prefix: Canonical) -> Self {
         Self { prefix, params: PhantomData }
@@ -40,20 +56,8 @@ impl<P: Params> Hasher<P> {
     }
 }
 
-impl Params for SecretsRequestParams {
+impl Hashed for SecretsRequestParams {
     type Result = SecretsResult;
-
-    const KIND: &'static str = "secrets";
-    const METHOD: &'static str = "confidential.secrets.get";
-    const TAG: &'static str = "ConfidentialSecretsGet";
-
-    fn validate(&self) -> Result<(), ParamsError> {
-        validate::secrets(self)
-    }
-
-    fn unhashable(reason: ParamsError) -> HashResultError {
-        HashResultError::Secrets(reason)
-    }
 
     fn start_hash(&self) -> Canonical {
         let mut requested: Vec<_> = self.secrets.iter().flatten().collect();
@@ -76,6 +80,20 @@ impl Params for SecretsRequestParams {
         let hash = params.count(entries.len());
         entries.into_iter().fold(hash, secret)
     }
+}
+
+impl Params for SecretsRequestParams {
+    const KIND: &'static str = "secrets";
+    const METHOD: &'static str = "confidential.secrets.get";
+    const TAG: &'static str = "ConfidentialSecretsGet";
+
+    fn validate(&self) -> Result<(), ParamsError> {
+        validate::secrets(self)
+    }
+
+    fn unhashable(reason: ParamsError) -> HashResultError {
+        HashResultError::Secrets(reason)
+    }
 
     fn attestation(&self) -> &str {
         &self.attestation
@@ -86,20 +104,8 @@ impl Params for SecretsRequestParams {
     }
 }
 
-impl Params for CapabilityRequestParams {
+impl Hashed for CapabilityRequestParams {
     type Result = CapabilityResult;
-
-    const KIND: &'static str = "capability";
-    const METHOD: &'static str = "confidential.capability.execute";
-    const TAG: &'static str = "ConfidentialCapabilityExecute";
-
-    fn validate(&self) -> Result<(), ParamsError> {
-        validate::capability(self)
-    }
-
-    fn unhashable(reason: ParamsError) -> HashResultError {
-        HashResultError::Capability(reason)
-    }
 
     fn start_hash(&self) -> Canonical {
         let hash = Canonical::of("CapabilityResponseResult")
@@ -115,6 +121,20 @@ impl Params for CapabilityRequestParams {
 
     fn continue_hash(params: Canonical, result: &CapabilityResult) -> Canonical {
         params.field(&result.payload).field(&result.error)
+    }
+}
+
+impl Params for CapabilityRequestParams {
+    const KIND: &'static str = "capability";
+    const METHOD: &'static str = "confidential.capability.execute";
+    const TAG: &'static str = "ConfidentialCapabilityExecute";
+
+    fn validate(&self) -> Result<(), ParamsError> {
+        validate::capability(self)
+    }
+
+    fn unhashable(reason: ParamsError) -> HashResultError {
+        HashResultError::Capability(reason)
     }
 
     fn attestation(&self) -> &str {

@@ -11,9 +11,9 @@ use crypto::sign::{Domain, SigningKey};
 
 use crate::{
     compute::ForwardedComputeRequest,
-    hash::{Canonical, domain_hash},
+    hash::domain_hash,
     ids::{ResultHash, UserDataHash},
-    json::{self, Bytes, Wire},
+    json::{self, Bytes},
 };
 
 mod answer;
@@ -166,10 +166,7 @@ wire! {
 }
 
 /// The params of one kind of call, with what belongs to that kind.
-pub trait Params: Wire + Clone {
-    /// What a node answers.
-    type Result: Wire + Clone + Default + Ord;
-
+pub trait Params: hash::Hashed {
     /// The kind of call in texts.
     const KIND: &'static str;
 
@@ -188,12 +185,6 @@ pub trait Params: Wire + Clone {
 
     /// What failing that check is called when a hash was wanted.
     fn unhashable(reason: ParamsError) -> HashResultError;
-
-    /// The hash of the params, to be continued with a result.
-    fn start_hash(&self) -> Canonical;
-
-    /// Continues the hash of params with a result.
-    fn continue_hash(params: Canonical, result: &Self::Result) -> Canonical;
 
     /// Checks the params and hashes them once, for any number of results.
     ///

@@ -6,6 +6,7 @@ use super::Response;
 use crate::{
     json::{self, DecodeError, RawJson},
     limits,
+    quote::TRUNCATED,
 };
 
 /// Why an attempt brought no result; the texts are those that workflows see.
@@ -52,8 +53,10 @@ pub struct ExcerptOfBody(String);
 
 impl ExcerptOfBody {
     fn of(body: &[u8]) -> Self {
-        let cut = body.get(..limits::DIAGNOSTIC_FIELD_BYTES).unwrap_or(body);
-        Self(String::from_utf8_lossy(cut).into_owned())
+        match body.get(..limits::DIAGNOSTIC_FIELD_BYTES).filter(|head| head.len() < body.len()) {
+            Some(head) => Self(String::from_utf8_lossy(head).into_owned() + TRUNCATED),
+            None => Self(String::from_utf8_lossy(body).into_owned()),
+        }
     }
 }
 
@@ -111,7 +114,14 @@ mod tests {
     #[test]
     fn a_long_body_is_cut_and_its_bytes_are_never_a_panic() {
         let error = interpret(500, &[0xff; 4000]).unwrap_err();
-        assert!(error.to_string().len() < 600);
+        let text = error.to_string();
+        assert!(text.ends_with("\u{fffd}...truncated"), "{text}");
+        assert_eq!(
+            text.chars().filter(|c| *c == '\u{fffd}').count(),
+            limits::DIAGNOSTIC_FIELD_BYTES
+        );
+        let whole = interpret(500, &[b'x'; limits::DIAGNOSTIC_FIELD_BYTES]).unwrap_err();
+        assert!(whole.to_string().ends_with('x'));
     }
 
     #[test]

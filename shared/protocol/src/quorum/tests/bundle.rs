@@ -2,8 +2,13 @@
 
 use super::*;
 use crate::{
-    limits,
-    relay::{Params as _, SecretsRequestParams},
+    base64, limits,
+    messages::{
+        self,
+        sdk::{CapabilityOutcome, CapabilityResponse},
+        well_known::Any,
+    },
+    relay::{Params as _, SecretEntry, SecretIdentifier, SecretsRequestParams, SecretsResult},
 };
 
 #[test]
@@ -113,6 +118,29 @@ fn a_text_is_cut_beyond_its_limit_and_not_at_it() {
     assert!(said(limit).contains(&whole), "{}", said(limit));
     let cut = format!("resultError=\"{}...truncated\"", "x".repeat(limit));
     assert!(said(limit + 1).contains(&cut), "{}", said(limit + 1));
+}
+
+#[test]
+fn names_from_a_peer_stay_in_their_line() {
+    let of_type = |type_url: &str| {
+        let any = Any { type_url: type_url.to_owned(), value: Vec::new() };
+        let response = CapabilityResponse { response: Some(CapabilityOutcome::Payload(any)) };
+        let payload = base64::encode(&messages::encode(&response));
+        CapabilityRequestParams::describe(&CapabilityResult { payload, ..result("") })
+    };
+    for (type_url, shown) in [
+        ("x/a.B_2", " type=a.B_2"),
+        ("x/\nforged line", " type="),
+        ("x/a..B", " type="),
+        ("2a.B", " type="),
+        ("", " type="),
+    ] {
+        assert!(of_type(type_url).ends_with(shown), "{}", of_type(type_url));
+    }
+    let id = SecretIdentifier { key: "a\nb\u{2028}".to_owned(), namespace: "é\u{7f}".to_owned() };
+    let entry = SecretEntry { id, ..Default::default() };
+    let text = SecretsRequestParams::describe(&SecretsResult { secrets: Some(vec![entry]) });
+    assert_eq!(text, "secrets=1[é\u{fffd}/a\u{fffd}b\u{fffd}:ct=empty,shares=0]");
 }
 
 #[test]
