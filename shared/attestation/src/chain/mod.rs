@@ -241,10 +241,13 @@ mod tests {
 
     use super::*;
 
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap()
+    }
+
     /// A CA below AWS's root that holds from and until these seconds after 1970.
     fn ca(from: u64, until: u64) -> Encoded<'static> {
         let root = TrustRoot::aws().certificate().clone();
-        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let validity = Validity { from: at(from), until: at(until) };
         let id = CertificateId::named(&root.subject);
         let certificate = Certificate { id, subject: b"ca".to_vec(), validity, ..root };
@@ -259,8 +262,7 @@ mod tests {
             ..ca(0, END).certificate
         };
         let leaf = Encoded { der: &[], certificate: leaf };
-        let now = UNIX_EPOCH + Duration::from_secs(NOW);
-        Chain::verify(&leaf, [4; 97], bundle, &[TrustRoot::aws()], revoked, now).unwrap_err()
+        Chain::verify(&leaf, [4; 97], bundle, &[TrustRoot::aws()], revoked, at(NOW)).unwrap_err()
     }
 
     /// In the year 2026, when AWS's root holds.
