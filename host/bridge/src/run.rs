@@ -154,7 +154,7 @@ impl std::fmt::Debug for Bridge {
 const SERVER: ServerLimits = ServerLimits {
     connections: OPERATOR_CONNECTIONS,
     head_bytes: 64 * 1024,
-    head_timeout: Duration::from_secs(30),
+    head_timeout: limits::HOST_HEAD_TIMEOUT,
     write_stall: Duration::from_secs(60),
     drain: limits::HOST_SHUTDOWN,
 };

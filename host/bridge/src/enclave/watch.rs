@@ -292,7 +292,7 @@ impl std::fmt::Display for Chain<'_> {
 pub(crate) const CALL: ClientLimits = ClientLimits {
     head_bytes: 16 * 1024,
     body_bytes: limits::ENCLAVE_ANSWER_BYTES,
-    timeout: Duration::from_secs(30),
+    timeout: limits::ENCLAVE_CALL_TIMEOUT,
 };
 
 /// How an enclave's text begins when its application refuses the settings (section 2.6).

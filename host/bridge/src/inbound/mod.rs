@@ -45,8 +45,8 @@ impl Ports {
         clock: Arc<dyn Clock>,
         collector: Collector,
     ) -> Self {
-        let [_head, body, ..] = limits::HOST_TIMEOUTS;
-        let intake = Intake::new(nodes.max_body_bytes, nodes.body_budget_bytes, body);
+        let timeout = limits::HOST_BODY_TIMEOUT;
+        let intake = Intake::new(nodes.max_body_bytes, nodes.body_budget_bytes, timeout);
         Self { link, watch, checker, clock, collector, intake }
     }
 

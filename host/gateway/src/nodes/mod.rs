@@ -11,7 +11,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::clock::{Clock as _, SystemClock};
+use protocol::{
+    clock::{Clock as _, SystemClock},
+    limits::NODE_LINK_TIMEOUT,
+};
 use tokio_util::sync::CancellationToken;
 use transport::{Accepted, Listen, ListenerFailed, accept_each};
 
@@ -60,7 +63,7 @@ impl Desk {
     async fn connection(self: Arc<Self>, Accepted { stream, peer }: Accepted) {
         let shaken = shake::shake(stream, &self.config, SystemClock.now());
         let shaken = tokio::select! {
-            shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken) => shaken,
+            shaken = tokio::time::timeout(NODE_LINK_TIMEOUT, shaken) => shaken,
             () = self.shutdown.cancelled() => return,
         };
         let (mut socket, key) = match shaken.unwrap_or(Err(HandshakeError::Late)) {
@@ -93,9 +96,6 @@ pub const QUEUE_FRAMES: usize = 64;
 
 /// Handshakes at a time. Members need one each; the others are strangers.
 const HANDSHAKES: usize = 64;
-
-/// From the connection to the answered challenge: a few round trips, on any network.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a node gets to take a close frame at the end, and to answer it.
 const FAREWELL: Duration = Duration::from_millis(500);

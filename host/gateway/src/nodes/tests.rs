@@ -5,8 +5,8 @@ use crypto::sign::SigningKey;
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{
     ids::FaultBound,
-    json::RawJson,
-    link::{AnswerError, FRAME_BYTES, answer},
+    json::{self, RawJson},
+    link::{AnswerError, ChallengeFrame, FRAME_BYTES, answer},
     rpc::Request,
 };
 use tokio::{
@@ -203,6 +203,52 @@ async fn a_replayed_answer_is_turned_away_while_its_node_stays() {
     assert_eq!(gateway.links.connected(), 1);
 }
 
+/// The same text with one bit of a character flipped, not the one that is the case of a letter.
+fn flipped(text: &str, place: usize) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes[place] ^= 1 << (place % 5);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_flipped_bit_anywhere_is_turned_away() {
+    let gateway = start();
+    let proof = |challenge: &str| answer(challenge.as_bytes(), "gateway-1", &key(1)).unwrap().frame;
+    let (_socket, challenge) = gateway.dial().await;
+    for place in 0..proof(&challenge).len() {
+        gateway.refused(|challenge| Message::text(flipped(&proof(challenge), place))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_a_flipped_gateway_or_challenge_is_turned_away() {
+    let gateway = start();
+    let word = async |change: &dyn Fn(&mut ChallengeFrame)| {
+        let forge = |challenge: &str| {
+            let mut asked: ChallengeFrame = json::from_slice(challenge.as_bytes()).unwrap();
+            change(&mut asked);
+            let proof = answer(&json::to_vec(&asked), &asked.gateway, &key(1));
+            Message::text(proof.unwrap().frame)
+        };
+        gateway.refused(forge).await
+    };
+    for place in 0.."gateway-1".len() {
+        let word = word(&|asked| asked.gateway = flipped(&asked.gateway, place)).await;
+        assert_eq!(word, "wrong signature");
+    }
+    for place in 0..64 {
+        let bit = 1 << (place % 4);
+        let change = |(at, digit): (usize, char)| match digit.to_digit(16).unwrap() {
+            digit if at == place => char::from_digit(digit ^ bit, 16).unwrap(),
+            _ => digit,
+        };
+        let digits =
+            |asked: &ChallengeFrame| asked.challenge.chars().enumerate().map(change).collect();
+        let word = word(&|asked| asked.challenge = digits(asked)).await;
+        assert_eq!(word, "wrong signature");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn answers_of_no_form_are_turned_away() {
     let gateway = start();
@@ -227,7 +273,7 @@ async fn a_late_answer_is_turned_away() {
     let (mut socket, challenge) = gateway.dial().await;
     let ended = socket.next().await.unwrap();
     assert!(ended.is_err(), "{ended:?}");
-    assert_eq!(started.elapsed(), HANDSHAKE_TIMEOUT);
+    assert_eq!(started.elapsed(), NODE_LINK_TIMEOUT);
     let proof = answer(challenge.as_bytes(), "gateway-1", &key(1)).unwrap();
     assert!(socket.send(Message::text(proof.frame)).await.is_err());
     assert_eq!(gateway.links.connected(), 0);
@@ -263,7 +309,7 @@ async fn strangers_that_hold_every_handshake_keep_nobody_out_for_long() {
     }
     let started = Instant::now();
     gateway.connect(1).await;
-    assert_eq!(started.elapsed(), HANDSHAKE_TIMEOUT);
+    assert_eq!(started.elapsed(), NODE_LINK_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! From a connection to a link: the WebSocket, and the proof of this node's key (`protocol::link`).
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crypto::sign::SigningKey;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -76,7 +76,7 @@ pub(super) async fn open(
 }
 
 async fn within<F: Future>(step: F) -> Result<F::Output, LinkError> {
-    timeout(STEP_TIMEOUT, step).await.map_err(|_elapsed| LinkError::TimedOut)
+    timeout(NODE_LINK_TIMEOUT, step).await.map_err(|_elapsed| LinkError::TimedOut)
 }
 
 fn socket(error: tungstenite::Error) -> LinkError {
@@ -106,9 +106,6 @@ impl std::fmt::Display for RefusalWord {
         f.write_str(self.0)
     }
 }
-
-/// Each step of the handshake. The gateway allows its own half a second for each.
-const STEP_TIMEOUT: Duration = NODE_LINK_TIMEOUT.saturating_mul(5);
 
 /// Requests are small; tungstenite's own buffer would take 128 KiB.
 const READ_BUFFER_BYTES: usize = 16 * 1024;

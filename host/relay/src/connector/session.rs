@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use protocol::{
     json,
+    limits::NODE_LINK_TIMEOUT,
     rpc::{self, code},
 };
 use tokio::{
@@ -78,7 +79,7 @@ pub(super) async fn run(
     };
     let finished = timeout(DRAIN, finish).await.unwrap_or(Ok(()));
     // The link ends either way; a gateway that is gone need not be told.
-    let _closed = timeout(SEND_TIMEOUT, link.close(None)).await;
+    let _closed = timeout(NODE_LINK_TIMEOUT, link.close(None)).await;
     finished
 }
 
@@ -152,7 +153,7 @@ pub(crate) fn text(response: &rpc::Response) -> String {
 
 async fn send(link: &mut Link, gateway_id: &str, answer: Answer) -> Result<(), SessionError> {
     for text in &answer.texts {
-        let sent = timeout(SEND_TIMEOUT, link.send(Message::text(text))).await;
+        let sent = timeout(NODE_LINK_TIMEOUT, link.send(Message::text(text))).await;
         let sent =
             sent.map_err(|_elapsed| SessionError::Stuck).and_then(|sent| sent.map_err(socket));
         if let Err(error) = sent {
@@ -197,9 +198,6 @@ fn socket(error: tungstenite::Error) -> SessionError {
 
 /// Answers that wait for the link; more wait in their tasks.
 const ANSWERS: usize = 16;
-
-/// A gateway takes a frame within a second, or it is gone.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time for answers under way when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(1);
