@@ -81,7 +81,6 @@ mod workflow;
 
 pub use boot::{Config, ConfigError, LimitSet, RunError, Setup, run, run_app};
 pub use budget::Claim;
-pub use config::{Decision, Tally, Votes};
 pub use egress::{Destination, EgressPolicy, UrlError};
 pub use events::{Event, Events, NoRoom, With};
 pub use ledger::Effects;

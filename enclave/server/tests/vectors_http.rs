@@ -75,7 +75,10 @@ fn exchanges() -> Vec<Exchange> {
     assert!(!file.source.is_empty());
     let known = ["enclave", "host", "host-config"];
     assert!(file.exchanges.iter().all(|exchange| known.contains(&exchange.target.as_str())));
-    file.exchanges.into_iter().filter(|exchange| exchange.target == "enclave").collect()
+    let ours = |exchange: &Exchange| exchange.target == "enclave";
+    let exchanges: Vec<_> = file.exchanges.into_iter().filter(ours).collect();
+    assert!(!exchanges.is_empty() || !vectors::folder().1, "no exchange with an enclave");
+    exchanges
 }
 
 /// The recorded signers: seeds of 31 zero bytes and a number, in the order of their public keys.

@@ -5,9 +5,11 @@ mod play;
 
 use vectors::Text;
 
+const FILE: &str = "relay-handler.json";
+
 #[test]
 fn relay_handler() {
     let forge = play::Forge::new();
     let answer = |case: &vectors::Case| play::answer(case, &forge);
-    vectors::run("relay-handler.json", &["serve", "frame"], &[], |_| Text::Any, answer);
+    vectors::run(FILE, &["serve", "frame"], &[], |_| Text::Any, answer);
 }

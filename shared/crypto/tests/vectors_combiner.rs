@@ -69,13 +69,23 @@ fn the_combiner_answers_like_the_reference() {
         let input = Input::of(case);
         if input.threshold() == 0 || input.repeats_a_party() { Text::Any } else { Text::Exact }
     };
+    let cases = vectors::cases(FILE);
     vectors::run(FILE, &["combine", "combine_sealed"], &[], text, |case| {
         let answer = answer(&Input::of(case));
-        if let (Some(error), Answer::Value(_)) = (&case.error, &answer) {
+        if let (Some(error), Answer::Value(opened)) = (&case.error, &answer) {
             assert!(Input::of(case).repeats_a_party(), "{}: {error}", case.name);
+            assert_eq!(opened_by_others(&cases, case), Some(opened), "{}", case.name);
         }
         answer
     });
+}
+
+/// What the reference opens the same ciphertext to with other shares.
+fn opened_by_others<'c>(cases: &'c [Case], case: &Case) -> Option<&'c Value> {
+    let is_same = |other: &&Case| {
+        ["public_key", "ciphertext"].iter().all(|part| other.input[part] == case.input[part])
+    };
+    cases.iter().filter(is_same).find_map(|other| other.output.as_ref())
 }
 
 fn answer(input: &Input) -> Answer {

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::notary::{Notary, NotaryError, Wanted};
 
-pub use votes::{Decision, Tally, Votes};
+pub(crate) use votes::{Decision, Tally, Votes};
 
 /// The configuration in force.
 #[derive(Debug)]

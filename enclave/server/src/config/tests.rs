@@ -173,6 +173,24 @@ async fn votes_that_are_none_are_refused() {
 }
 
 #[tokio::test]
+async fn a_vote_with_a_flipped_bit_anywhere_is_refused_and_not_counted() {
+    let store = store(&config(&[1, 2, 3], 2, 1)).await;
+    let second = config(&[1, 2], 2, 1);
+    let good = vote(&second, &key(1));
+    for bit in 0..good.len() * 8 {
+        let mut body = good.clone();
+        body[bit / 8] ^= 1 << (bit % 8);
+        let error = store.vote(&body, &notary(false), NOW).await.unwrap_err();
+        // A configuration is judged once its vote is believed.
+        assert!(!matches!(error, VoteError::Invalid(_)), "bit {bit}: {error}");
+    }
+    let counted = store.vote(&vote(&second, &key(2)), &notary(false), NOW).await.unwrap();
+    assert_eq!((counted.applied, counted.signers_collected), (false, 1));
+    let counted = store.vote(&good, &notary(false), NOW).await.unwrap();
+    assert_eq!((counted.applied, counted.signers_collected), (true, 2));
+}
+
+#[tokio::test]
 async fn w09_a_configuration_set_by_the_host_clears_the_votes() {
     let store = ConfigStore::new(true);
     let first = config(&[1, 2, 3], 2, 1);

@@ -16,7 +16,7 @@ use protocol::{
 
 /// The proposals that have votes but no quorum yet.
 #[derive(Debug, Default)]
-pub struct Votes {
+pub(crate) struct Votes {
     proposals: HashMap<ConfigHash, Proposal>,
     /// The live proposals of each signer, oldest first.
     by_signer: HashMap<SignerKey, VecDeque<ConfigHash>>,
@@ -24,16 +24,16 @@ pub struct Votes {
 
 /// What a vote led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Distinct signers so far.
-    pub collected: usize,
+    pub(crate) collected: usize,
     /// Distinct signers needed.
-    pub required: usize,
+    pub(crate) required: usize,
 }
 
 /// What becomes of a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// F + 1 members want it.
     Carried(Tally),
     /// It is in force already, so no vote is counted.
@@ -45,7 +45,7 @@ pub enum Decision {
 impl Decision {
     /// The votes so far.
     #[must_use]
-    pub fn tally(self) -> Tally {
+    pub(crate) fn tally(self) -> Tally {
         match self {
             Self::Carried(tally) | Self::InForce(tally) | Self::Pending(tally) => tally,
         }
@@ -61,7 +61,7 @@ impl Votes {
     /// # Errors
     ///
     /// [`SignatureError`], if no member signed the proposal; nothing is counted.
-    pub fn vote(
+    pub(crate) fn vote(
         &mut self,
         committee: &Committee,
         in_force: ConfigHash,
@@ -95,7 +95,7 @@ impl Votes {
     }
 
     /// Forgets all votes: a configuration was applied, so they were about another one.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 

@@ -10,6 +10,9 @@ use enclave_server::{
 use protocol::{compute::ComputeRequest, ids::Owner};
 use transport::BoxFuture;
 
+/// The status of the application's one error.
+pub(crate) const STATUS: u16 = 418;
+
 /// Answers `app|public data|names=secrets|number of requests`; fails on public data `public fail`.
 pub(crate) struct Echo;
 
@@ -46,7 +49,7 @@ impl Program for Run {
     fn run(self: Box<Self>, context: RunContext) -> BoxFuture<'static, Result<Vec<u8>, AppError>> {
         Box::pin(async move {
             if self.data == "public fail" {
-                return Err(AppError::new(&NoLuck, 418, "no_luck"));
+                return Err(AppError::new(&NoLuck, STATUS, "no_luck"));
             }
             let secret = |(name, value): &(String, crypto::secret::Secret)| {
                 format!("{name}={}", String::from_utf8_lossy(value.expose()))

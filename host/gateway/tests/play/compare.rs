@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use host_gateway::handler::FrameError;
 use serde_json::{Value, value::RawValue};
 
-use super::{Answered, Input, Played, Step};
+use super::{Answered, Concerned, Input, Played, Step};
 
 /// What the reference did.
 #[derive(serde::Deserialize)]
@@ -46,22 +46,30 @@ struct NodeError {
     step: usize,
 }
 
-/// Finds the first difference.
-pub(super) fn compare(input: &Input, ours: &Played, theirs: &Value) -> Result<(), String> {
+/// Finds the first difference that does not concern the requests of a step read more strictly.
+pub(super) fn compare(
+    input: &Input,
+    ours: &Played,
+    theirs: &Value,
+    concerned: &Concerned,
+) -> Result<(), String> {
     let theirs: Theirs = serde_json::from_value(theirs.clone()).unwrap();
     let sent = theirs.sent.iter().flat_map(|sent| {
         sent.to.iter().map(|node| (sent.at_ms, sent.message.clone(), node.clone()))
     });
-    same("sent", &ours.sent, &sent.collect::<BTreeSet<_>>())?;
-    compare_answers(input, &ours.answers, &theirs.answers)?;
-    let sorted = |lists: &[Vec<String>]| {
-        lists.iter().map(|ids| ids.iter().cloned().collect()).collect::<Vec<BTreeSet<_>>>()
+    let kept = |sent: &(u64, String, String)| !concerned.sent(sent.0, &sent.1);
+    let our_sent: BTreeSet<_> = ours.sent.iter().filter(|sent| kept(sent)).cloned().collect();
+    same("sent", &our_sent, &sent.filter(kept).collect())?;
+    compare_answers(input, &ours.answers, &theirs.answers, concerned)?;
+    let active = |(step, ids): (usize, &Vec<String>)| -> BTreeSet<String> {
+        ids.iter().filter(|id| !concerned.id_after(step, id)).cloned().collect()
     };
+    let sorted = |lists: &[Vec<String>]| lists.iter().enumerate().map(active).collect::<Vec<_>>();
     let after_step = sorted(&theirs.active_after_step);
     same("active after each step", &sorted(&ours.active_after_step), &after_step)?;
-    let (ours_at_end, at_end) = (ours.active_at_end.clone(), theirs.active_at_end);
-    same("active at the end", &sorted(&[ours_at_end]), &sorted(&[at_end]))?;
-    compare_node_errors(&ours.node_errors, &theirs.node_errors)
+    let at_end = |ids| active((input.steps.len(), ids));
+    same("active at the end", &at_end(&ours.active_at_end), &at_end(&theirs.active_at_end))?;
+    compare_node_errors(input, &ours.node_errors, &theirs.node_errors, concerned)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: &T, theirs: &T) -> Result<(), String> {
@@ -72,7 +80,12 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: &T, theirs: &T) -> Res
 }
 
 /// An answer that was written after its user had left reached nobody, and is not written here.
-fn compare_answers(input: &Input, ours: &[Answered], theirs: &[TheirAnswer]) -> Result<(), String> {
+fn compare_answers(
+    input: &Input,
+    ours: &[Answered],
+    theirs: &[TheirAnswer],
+    concerned: &Concerned,
+) -> Result<(), String> {
     let users: Vec<_> =
         input.steps.iter().filter(|step| matches!(step, Step::User { .. })).collect();
     let reached = |answer: &&TheirAnswer| match users[answer.request] {
@@ -81,7 +94,13 @@ fn compare_answers(input: &Input, ours: &[Answered], theirs: &[TheirAnswer]) -> 
         }
         Step::User { .. } | Step::Node { .. } => true,
     };
-    let theirs: Vec<_> = theirs.iter().filter(reached).collect();
+    let theirs: Vec<_> = theirs
+        .iter()
+        .filter(reached)
+        .filter(|answer| !concerned.answered(answer.at_ms, answer.request))
+        .collect();
+    let ours: Vec<_> =
+        ours.iter().filter(|answer| !concerned.answered(answer.at_ms, answer.request)).collect();
     let place = |at_ms: u64, request: usize, status: u16, content_type: &str| {
         (at_ms, request, status, content_type.to_owned())
     };
@@ -140,7 +159,12 @@ fn without_message(body: &str) -> Value {
 
 /// The connection layer of the reference logs what it cannot read or place; that an answer is late,
 /// repeated or over a rate it does not say.
-fn compare_node_errors(ours: &[(usize, FrameError)], theirs: &[NodeError]) -> Result<(), String> {
+fn compare_node_errors(
+    input: &Input,
+    ours: &[(usize, FrameError)],
+    theirs: &[NodeError],
+    concerned: &Concerned,
+) -> Result<(), String> {
     let said = |(step, error): &(usize, FrameError)| match error {
         FrameError::Decode(_) => Some((*step, "parse error when reading from node".to_owned())),
         FrameError::OtherService => Some((*step, "another service".to_owned())),
@@ -161,6 +185,9 @@ fn compare_node_errors(ours: &[(usize, FrameError)], theirs: &[NodeError]) -> Re
         };
         (*step, error.to_owned())
     };
-    let ours: Vec<_> = ours.iter().filter_map(said).collect();
-    same("node errors", &ours, &theirs.iter().map(heard).collect())
+    let kept = |(step, _error): &(usize, String)| {
+        !concerned.message_after(*step, input.steps[*step].text())
+    };
+    let ours: Vec<_> = ours.iter().filter_map(said).filter(kept).collect();
+    same("node errors", &ours, &theirs.iter().map(heard).filter(kept).collect())
 }

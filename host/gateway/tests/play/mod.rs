@@ -19,7 +19,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use vectors::{Answer, Case, Deviations};
 
 mod compare;
+mod concerned;
 mod strict;
+
+use concerned::Concerned;
 
 /// What a case gives.
 #[derive(serde::Deserialize)]
@@ -112,15 +115,21 @@ pub(super) fn play(case: &Case) -> Answer {
         .build()
         .unwrap();
     let played = runtime.block_on(run(&input));
-    let Err(difference) = compare::compare(&input, &played, theirs) else {
+    let compare = |concerned: &Concerned| compare::compare(&input, &played, theirs, concerned);
+    if compare(&Concerned::default()).is_ok() {
         return Answer::Value(theirs.clone());
-    };
-    // A case that differs may differ only because something in it is read more strictly here.
+    }
+    // A case that differs may differ only in requests of which something is read more strictly here.
     let deviations = Deviations::read();
-    let strict = strict::refusals(&input);
-    match strict.into_iter().find(|refusal| deviations.may_refuse(super::FILE, &refusal.variant)) {
-        Some(refusal) => Answer::Refused(refusal),
-        None => Answer::Value(Value::String(difference)),
+    let mut strict = strict::refusals(&input);
+    strict.retain(|(_step, refusal)| deviations.may_refuse(super::FILE, &refusal.variant));
+    let concerned = Concerned::by(&input, strict.iter().map(|(step, _refusal)| *step));
+    let compared = compare(&concerned);
+    let held = compared.and_then(|()| strict::hold_to_refusals(&input, &played, &strict));
+    match (held, strict.into_iter().next()) {
+        (Ok(()), Some((_step, refusal))) => Answer::Refused(refusal),
+        (Ok(()), None) => unreachable!("without a concern all is compared"),
+        (Err(difference), _) => Answer::Value(Value::String(difference)),
     }
 }
 
@@ -272,6 +281,14 @@ impl Step {
     fn at_ms(&self) -> u64 {
         match self {
             Self::Node { at_ms, .. } | Self::User { at_ms, .. } => *at_ms,
+        }
+    }
+
+    /// What is read: a user's body or a node's frame.
+    fn text(&self) -> &str {
+        match self {
+            Self::Node { frame, .. } => frame,
+            Self::User { body, .. } => body,
         }
     }
 

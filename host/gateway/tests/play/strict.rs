@@ -5,19 +5,45 @@ use protocol::{
     relay::{CapabilityResult, SecretsResult, SignedResult},
     rpc::{self, RequestError, Response},
 };
+use serde_json::Value;
 use vectors::{Refusal, variant_of};
 
-use super::{Input, Step};
+use super::{Answered, Input, Played, Step};
 
-/// Every refusal of the JSON reader, in the order of the steps.
-pub(super) fn refusals(input: &Input) -> Vec<Refusal> {
-    let errors = input.steps.iter().flat_map(|step| match step {
-        Step::User { body, .. } => user(body).into_iter().collect(),
-        Step::Node { frame, .. } => node(frame),
+/// Every refusal of the JSON reader with its step, in the order of the steps.
+pub(super) fn refusals(input: &Input) -> Vec<(usize, Refusal)> {
+    let errors = input.steps.iter().enumerate().flat_map(|(index, step)| {
+        let errors = match step {
+            Step::User { body, .. } => user(body).into_iter().collect(),
+            Step::Node { frame, .. } => node(frame),
+        };
+        errors.into_iter().map(move |error| (index, error))
     });
-    let refusal =
-        |error: DecodeError| Refusal { variant: variant_of(&error), text: error.to_string() };
+    let refusal = |(index, error): (usize, DecodeError)| {
+        (index, Refusal { variant: variant_of(&error), text: error.to_string() })
+    };
     errors.map(refusal).collect()
+}
+
+/// Holds users' requests that are read more strictly to be refused at once.
+pub(super) fn hold_to_refusals(
+    input: &Input,
+    played: &Played,
+    strict: &[(usize, Refusal)],
+) -> Result<(), String> {
+    let users = input.steps.iter().enumerate();
+    let users = users.filter(|(_step, user)| matches!(user, Step::User { .. })).enumerate();
+    for (request, (index, step)) in users {
+        let is_strict = strict.iter().any(|(strict, _refusal)| *strict == index);
+        let refuses = |answer: &Answered| {
+            let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            (answer.request, answer.at_ms) == (request, step.at_ms()) && body["error"].is_object()
+        };
+        if is_strict && !played.answers.iter().any(refuses) {
+            return Err(format!("step {index} is not refused: {:?}", played.answers));
+        }
+    }
+    Ok(())
 }
 
 fn user(body: &str) -> Option<DecodeError> {

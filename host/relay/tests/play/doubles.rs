@@ -15,7 +15,10 @@ use protocol::{
     base64,
     clock::Clock,
     json::{self, RawJson},
-    messages::{self, vault::GetSecretsResponse},
+    messages::{
+        self,
+        vault::{GetSecretsResponse, SecretRequest},
+    },
     relay::{CapabilityRequestParams, Params, SecretsRequestParams},
     rpc,
 };
@@ -24,7 +27,7 @@ use testkit::{
     chain::TestRoot,
     nsm::{MockNsm, measurements_of},
 };
-use vectors::Case;
+use vectors::{Case, Deviations};
 
 use super::case::Stub;
 
@@ -90,6 +93,8 @@ pub(crate) struct Asked(Arc<Mutex<Questions>>);
 
 #[derive(Default)]
 pub(crate) struct Questions {
+    /// Which secrets were asked for, of a vault that may be missing.
+    pub(crate) secrets: Vec<Value>,
     pub(crate) vault: Vec<Value>,
     pub(crate) capability: Vec<Value>,
 }
@@ -103,8 +108,9 @@ impl Asked {
 impl Questions {
     /// Adds what was asked in the form of the recordings.
     ///
-    /// Readable forms are taken over where the bytes are equal, and so is what the reference asks its
-    /// own running execution, which is no question here.
+    /// Readable forms are taken over where the bytes are equal. The reference asks for secrets twice:
+    /// its running execution, and that one the vault. The first is recorded as `secrets_asked`; what
+    /// follows from it for the vault is compared.
     pub(crate) fn add_to(&self, output: &mut Value, case: &Case) {
         let theirs = case.output.clone().unwrap_or_default();
         let readable = |ours: &Value, kind: &str, index: usize, bytes: &str, form: &str| {
@@ -125,9 +131,19 @@ impl Questions {
                 output[kind] = questions.collect();
             }
         }
-        if let Some(asked) = theirs.get("secrets_asked") {
-            output["secrets_asked"] = asked.clone();
+        let asked = theirs["secrets_asked"].as_array().cloned().unwrap_or_default();
+        let same = self.secrets == asked.iter().map(of_execution).collect::<Vec<_>>();
+        if !same && !self.may_ask_nothing(case, &theirs) {
+            output["secrets_asked"] = self.secrets.clone().into();
+        } else if !asked.is_empty() {
+            output["secrets_asked"] = asked.into();
         }
+    }
+
+    /// Whether nothing was asked here, and a rule says why.
+    fn may_ask_nothing(&self, case: &Case, theirs: &Value) -> bool {
+        let text = theirs["internal"].as_str().unwrap_or_default();
+        self.secrets.is_empty() && Deviations::read().may_answer(crate::FILE, &case.op, text)
     }
 }
 
@@ -140,6 +156,7 @@ pub(crate) struct StubVault {
 impl Vault for StubVault {
     fn secrets(&self, request: Request) -> BoxFuture<'_, Result<GetSecretsResponse, VaultError>> {
         async move {
+            self.asked.0.lock().unwrap().secrets.push(of_vault(&request));
             if self.stub.no_capability {
                 return Err(VaultError::NoCapability);
             }
@@ -155,6 +172,27 @@ impl Vault for StubVault {
         }
         .boxed()
     }
+}
+
+/// The secrets of a question to the vault, each with the keys its shares are to be sealed to.
+fn of_vault(request: &Request) -> Value {
+    let secret = |secret: &SecretRequest| {
+        let id = secret.id.clone().unwrap_or_default();
+        json!({ "id": id.key, "namespace": id.namespace, "keys": secret.encryption_keys })
+    };
+    request.payload.requests.iter().map(secret).collect()
+}
+
+/// The same of a question to the reference's execution: there a namespace may be left out, and the
+/// keys stand once, also where nothing is to be sealed to them.
+fn of_execution(asked: &Value) -> Value {
+    let secrets = asked["request"]["requests"].as_array().cloned().unwrap_or_default();
+    let secret = |secret: &Value| {
+        let text = |name: &str, otherwise| secret[name].as_str().unwrap_or(otherwise).to_owned();
+        let (id, namespace) = (text("id", ""), text("namespace", "main"));
+        json!({ "id": id, "namespace": namespace, "keys": asked["encryption_keys"] })
+    };
+    secrets.iter().map(secret).collect()
 }
 
 fn question(request: &Request) -> Value {

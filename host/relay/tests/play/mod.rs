@@ -25,7 +25,12 @@ pub(crate) fn answer(case: &Case, forge: &Forge) -> Answer {
         return case::TextError::NotUtf8.into();
     }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap().block_on(ask(case, &input, forge))
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let answer = runtime.block_on(ask(case, &input, forge));
+    if case.error.is_some() {
+        outcome::hold_to_internal_error(case, &answer);
+    }
+    answer
 }
 
 async fn ask(case: &Case, input: &case::Input, forge: &Forge) -> Answer {

@@ -11,6 +11,13 @@ use vectors::{Answer, Case};
 
 use super::{case::Input, doubles::Questions};
 
+/// Holds what we answer where the reference's process ends to what the rule about that says.
+pub(crate) fn hold_to_internal_error(case: &Case, answer: &Answer) {
+    let Answer::Value(told) = answer else { panic!("{}: {answer:?}", case.name) };
+    let internal_error = json!({ "code": -32603, "message": "internal error" });
+    assert_eq!(told["error"], internal_error, "{}", case.name);
+}
+
 /// A frame that gets no answer here, nor there; why is each one's own word.
 pub(crate) fn dropped(case: &Case, error: &FrameError) -> Answer {
     let output = case.output.clone().unwrap_or_default();
@@ -28,7 +35,7 @@ pub(crate) fn refused(
     asked: &Questions,
 ) -> Answer {
     let Some(theirs) = case.output.clone() else {
-        // The reference's process ends here.
+        // The reference's process ends here; see `hold_to_internal_error`.
         return Answer::Value(told(request, error));
     };
     // The protobuf library writes a space or a no-break space, chosen per build.

@@ -1,14 +1,24 @@
 //! One bit flipped anywhere in what is signed or attested: in its text, wherever it stands.
 
-use crypto::{ocr::OcrSigningKey, sign::SigningKey};
+use std::time::SystemTime;
+
+use crypto::{
+    ocr::OcrSigningKey,
+    sign::{Domain, SigningKey, find_signer},
+};
 use proptest::prelude::*;
 use protocol::{
+    answer::{
+        ExecuteResponse, ListedEnclave, MetricEvent, PublicKeyResponse, SetConfigResponse,
+        UpdateConfigRequest, UpdateConfigResponse, enclaves_list_hash,
+    },
     base64,
     committee::Committee,
     compute::{ComputeRequest, SignedComputeRequest},
-    config::EnclaveConfig,
+    config::{EnclaveConfig, set_config_user_data},
     ids::FaultBound,
-    json,
+    json::{self, Bytes, Tree},
+    link::{AnswerError, AnswerFrame, Challenge, ChallengeFrame, answer},
     messages::{
         self,
         capabilities::{
@@ -34,7 +44,8 @@ fn committee() -> Committee {
     Committee::new(members, FaultBound::new(1)).unwrap()
 }
 
-/// The same text with one bit flipped.
+/// The same text with one bit flipped. No member of what is flipped here is empty: to a hash, nil is as
+/// good as empty.
 fn flipped(text: &[u8], place: prop::sample::Index, bit: u8) -> Vec<u8> {
     let mut text = text.to_vec();
     let place = place.index(text.len());
@@ -139,6 +150,73 @@ fn spoils_the_attestation<P: Params + PartialEq + std::fmt::Debug>(
     Ok(())
 }
 
+/// With one bit flipped in an answer, its document binds something else, unless the bit is in what no
+/// document covers.
+fn spoils_what_is_bound<T: json::Wire, H: PartialEq, C: PartialEq>(
+    answer: T,
+    bound: impl Fn(&T) -> H,
+    covered: impl Fn(T) -> C,
+    (place, bit): (prop::sample::Index, u8),
+) -> Result<(), TestCaseError> {
+    let text = flipped(&json::to_vec(&answer), place, bit);
+    let Ok(changed) = json::from_slice::<T>(&text) else { return Ok(()) };
+    let is_bound = bound(&changed) == bound(&answer);
+    prop_assert_eq!(is_bound, covered(changed) == covered(answer));
+    Ok(())
+}
+
+fn executed() -> ExecuteResponse {
+    ExecuteResponse {
+        request_id: [7; 32].into(),
+        application_request_id: "application".to_owned(),
+        request_hash: request().hash(),
+        output: b"output".as_slice().into(),
+        config: config(),
+        attestation: b"document".as_slice().into(),
+        metrics: Some([("event".to_owned(), Tree::from("detail"))].into()),
+        metric_events: Some(vec![MetricEvent { event: "event".to_owned(), details: None }]),
+    }
+}
+
+fn keys() -> PublicKeyResponse {
+    let time = |text: &str| text.parse().unwrap();
+    PublicKeyResponse {
+        public_keys: Some(vec![vec![3; 32].into(), vec![4; 32].into()]),
+        creation_times: Some(vec![
+            time("2026-08-20T10:00:00.123456789Z"),
+            time("2026-08-20T12:00:00+02:00"),
+        ]),
+        ttls: Some(vec![3_600_000_000_000, 60_000_000_000]),
+        config: config(),
+        attestation: b"document".as_slice().into(),
+    }
+}
+
+fn listed(seed: u8) -> ListedEnclave {
+    ListedEnclave {
+        enclave_id: [seed; 32],
+        enclave_url: format!("http://host-{seed}:8080"),
+        trusted_values: Some(vec![b"{}".as_slice().into(), b"[]".as_slice().into()]),
+        enclave_type: "nitro".to_owned(),
+        enclave_auth_header: "Bearer token".to_owned(),
+        enclave_extra_data: b"extra".as_slice().into(),
+        region: "us-west-2".to_owned(),
+    }
+}
+
+fn challenge() -> Challenge {
+    Challenge::new(GATEWAY, NONCE, SystemTime::UNIX_EPOCH)
+}
+
+fn lets_in(challenge: Challenge, frame: &[u8]) -> bool {
+    challenge.check(frame, committee().members()).is_ok()
+}
+
+const GATEWAY: &str = "gateway";
+
+/// As digits it has letters, which may be of either case.
+const NONCE: [u8; 32] = [0xab; 32];
+
 fn attested() -> CapabilityResponse {
     let metering = vec![MeteringReportNodeDetail {
         peer_2_peer_id: "peer".to_owned(),
@@ -231,6 +309,107 @@ proptest! {
         let text = flipped(&json::to_vec(&config()), place, bit);
         if let Ok(changed) = json::from_slice::<EnclaveConfig>(&text) {
             prop_assert_ne!(changed.hash(), config().hash());
+        }
+    }
+
+    #[test]
+    fn in_a_vote((place, bit) in place()) {
+        let signature = |config: &EnclaveConfig| {
+            key(1).sign(Domain::ConfigVote, config.hash().as_bytes()).as_bytes().as_slice().into()
+        };
+        let vote = UpdateConfigRequest {
+            config: json::to_vec(&config()).into(),
+            signature: signature(&config()),
+        };
+        let text = flipped(&json::to_vec(&vote), place, bit);
+        if let Ok(changed) = json::from_slice::<UpdateConfigRequest>(&text)
+            && let Ok(config) = json::from_slice::<EnclaveConfig>(changed.config.as_slice())
+        {
+            let (members, hash) = (committee().members().to_vec(), config.hash());
+            let (hash, signature) = (hash.as_bytes(), changed.signature.as_slice());
+            prop_assert!(find_signer(&members, Domain::ConfigVote, hash, signature).is_err());
+        }
+    }
+
+    #[test]
+    fn in_an_answer_to_a_request(
+        version in prop::sample::select(&["0.0.6", "0.0.7"][..]),
+        place in place(),
+    ) {
+        let covered = |mut answer: ExecuteResponse| {
+            (answer.attestation, answer.metrics, answer.metric_events) = (Bytes::nil(), None, None);
+            if version == "0.0.6" {
+                answer.application_request_id = String::new();
+            }
+            answer
+        };
+        spoils_what_is_bound(executed(), |answer| answer.user_data(version), covered, place)?;
+    }
+
+    #[test]
+    fn in_an_answer_with_keys(place in place()) {
+        let covered = |answer| PublicKeyResponse { attestation: Bytes::nil(), ..answer };
+        spoils_what_is_bound(keys(), PublicKeyResponse::user_data, covered, place)?;
+    }
+
+    #[test]
+    fn in_an_answer_to_a_first_configuration(place in place()) {
+        let document = b"document".as_slice().into();
+        let answer = SetConfigResponse { config: config(), attestation: document };
+        let bound = |answer: &SetConfigResponse| set_config_user_data(answer.config.hash());
+        spoils_what_is_bound(answer, bound, |answer| answer.config, place)?;
+    }
+
+    #[test]
+    fn in_an_answer_to_a_vote(place in place()) {
+        let answer = UpdateConfigResponse {
+            applied: true,
+            config: config(),
+            signers_collected: 2,
+            signers_required: 2,
+            attestation: b"document".as_slice().into(),
+        };
+        let bound = |answer: &UpdateConfigResponse| set_config_user_data(answer.config.hash());
+        spoils_what_is_bound(answer, bound, |answer| answer.config, place)?;
+    }
+
+    #[test]
+    fn in_a_list_of_enclaves(place in place()) {
+        let enclaves = vec![listed(1), listed(2)];
+        spoils_what_is_bound(enclaves, |list| enclaves_list_hash(list), |list| list, place)?;
+    }
+
+    #[test]
+    fn in_a_challenge((place, bit) in place()) {
+        let text = flipped(challenge().frame().as_bytes(), place, bit);
+        if let Ok(proof) = answer(&text, GATEWAY, &key(1)) {
+            let changed: ChallengeFrame = json::from_slice(&text).unwrap();
+            // Nobody signs the time.
+            let is_same = changed.challenge.eq_ignore_ascii_case(&hex::encode(NONCE));
+            prop_assert_eq!(lets_in(challenge(), proof.frame.as_bytes()), is_same);
+        }
+    }
+
+    #[test]
+    fn in_an_answer_to_a_challenge((place, bit) in place()) {
+        let proof = answer(challenge().frame().as_bytes(), GATEWAY, &key(1)).unwrap().frame;
+        let text = flipped(proof.as_bytes(), place, bit);
+        let digits = |frame: &[u8]| {
+            let AnswerFrame { node, signature } = json::from_slice(frame).ok()?;
+            Some([node, signature].map(|digits| digits.to_ascii_lowercase()))
+        };
+        let is_same = digits(&text) == digits(proof.as_bytes());
+        prop_assert_eq!(lets_in(challenge(), &text), is_same);
+    }
+
+    #[test]
+    fn in_the_id_of_a_gateway((place, bit) in place()) {
+        if let Ok(other) = String::from_utf8(flipped(GATEWAY.as_bytes(), place, bit)) {
+            let frame = Challenge::new(&other, NONCE, SystemTime::UNIX_EPOCH).frame();
+            let refused = answer(frame.as_bytes(), GATEWAY, &key(1));
+            prop_assert_eq!(refused, Err(AnswerError::OtherGateway));
+            let proof = answer(frame.as_bytes(), &other, &key(1)).unwrap();
+            prop_assert!(!lets_in(challenge(), proof.frame.as_bytes()));
         }
     }
 
