@@ -1,4 +1,4 @@
-//! The protobuf messages that cross a border.
+//! Every protobuf message.
 
 /// A list of each message's name and a function of it: `check::<Message>` for `check`.
 ///
@@ -51,12 +51,53 @@ macro_rules! each_message {
             well_known::Empty,
             well_known::Timestamp,
             well_known::Duration,
+            capabilities::AttributedSignature,
+            capabilities::MeteringReportNodeDetail,
+            capabilities::OcrAttestation,
+            capabilities::ResponseMetadata,
+            confidential_http::HeaderValues,
+            confidential_http::HttpRequest,
+            confidential_http::HttpResponse,
+            confidential_http::SecretIdentifier,
+            confidential_workflow::ConfidentialWorkflowRequest,
+            confidential_workflow::ConfidentialWorkflowResponse,
+            confidential_workflow::SecretIdentifier,
+            conformance::basic_trigger::Outputs,
+            consensus::FieldsMap,
+            cron::LegacyPayload,
+            devnet::echo::EchoRequest,
+            http::AuthorizedKey,
+            http::CacheSettings,
+            http::HeaderValues,
+            http::MtlsAuth,
+            sdk::AttributedSignature,
+            sdk::CapabilityRestriction,
+            sdk::CapabilityRestrictions,
+            sdk::MethodRestriction,
+            sdk::Regions,
+            sdk::Secret,
+            sdk::SecretError,
+            sdk::SecretPrefixRestriction,
+            sdk::SecretRequest,
+            sdk::SecretResponse,
+            sdk::SecretRestriction,
+            sdk::SecretsRestrictions,
+            sdk::Tee,
+            sdk::TeeTypeAndRegions,
+            sdk::TeeTypesAndRegions,
+            sdk::TriggerSubscription,
+            telemetry::WorkflowKey,
+            vault::EncryptedShares,
+            vault::SecretData,
+            vault::SecretIdentifier,
+            vault::SecretRequest,
+            vault::SecretResponse,
         )
     };
-    ($check:ident: $($package:ident::$message:ident,)*) => {
+    ($check:ident: $($($name:ident)::+,)*) => {
         &[$((
-            <protocol::messages::$package::$message as protocol::messages::Message>::NAME,
-            $check::<protocol::messages::$package::$message> as fn(&[u8]),
+            <protocol::messages::$($name)::+ as protocol::messages::Message>::NAME,
+            $check::<protocol::messages::$($name)::+> as fn(&[u8]),
         )),*]
     };
 }

@@ -2,7 +2,8 @@
 //!
 //! Holds: what is read is written in both forms, and read back from both.
 //!
-//! Memory: MULTIPLE
+//! Memory: 64 times. A member has at least five bytes and takes 48, three times that while their list grows,
+//! which is 29 for each byte; the rest is for names and for a list in a list.
 
 #![no_main]
 

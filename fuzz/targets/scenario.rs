@@ -2,7 +2,8 @@
 //!
 //! Holds: a file is one or it is refused; of the scenarios in one no two have the same name.
 //!
-//! Memory: MULTIPLE
+//! Memory: 64 times. In a list of empty texts each has three bytes and takes 24, three times that while the
+//! list grows; a call or a step has more bytes for what it takes.
 
 #![no_main]
 

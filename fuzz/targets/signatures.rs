@@ -4,7 +4,8 @@
 //! did not sign; an address that is recovered verifies this digest and no other; an answer that verifies
 //! has F + 1 signatures, and verifies once encoded again.
 //!
-//! Memory: MULTIPLE
+//! Memory: 288 times: `proto::EXPANSION`, which is 128, for the answer that is read and for the one that is
+//! read again, and 32 for the canonical form that comes before each.
 
 #![no_main]
 
@@ -19,7 +20,7 @@ use fuzz::{
 };
 use protocol::{
     ids::{ExecutionId, FaultBound},
-    messages, ocr,
+    messages, ocr, proto,
 };
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -78,4 +79,4 @@ fn answer(signers: &[Address], input: &mut Input<'_>) {
     }
 }
 
-const BOUND: Bound = Bound { times: 64, plus: 8192 };
+const BOUND: Bound = Bound { times: 2 * proto::EXPANSION + 32, plus: 16 * 1024 };

@@ -3,7 +3,8 @@
 //! Holds: each side ends, and reads no byte behind the exchange; what a client asks for is what the
 //! server reads.
 //!
-//! Memory: MULTIPLE
+//! Memory: 16 times. The input is held in a pipe and in what is left of it, which takes three times that
+//! while it grows; the constant is for two pipes.
 
 #![no_main]
 

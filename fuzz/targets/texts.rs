@@ -1,10 +1,12 @@
 //! The smaller texts: the handshake between gateway and relay node, the enclave's configuration and
 //! settings, durations, times, base64, addresses, decimals, JSON of no fixed form.
 //!
-//! Holds: what is read is written and read back as the same; an answer to a challenge is the answer of
-//! the member that made it.
+//! Holds: what is read is written and read back as the same, unless Go's own arithmetic loses something or
+//! a number is too long; an answer to a challenge is the answer of the member that made it.
 //!
-//! Memory: MULTIPLE
+//! Memory: 128 times, four times `json::EXPANSION`: that much for what is read, for what is read again, and
+//! for the text of each, which is about as long as they are large. The constant is for decimals of few
+//! bytes and the digits that they ask for.
 
 #![no_main]
 
@@ -23,7 +25,7 @@ use protocol::{
     link::{self, Challenge, ChallengeFrame},
     messages::values::Decimal,
     quote::quote,
-    settings::Settings,
+    settings::{Settings, WorkflowSettings},
     time::{GoDuration, Rfc3339},
 };
 
@@ -90,9 +92,22 @@ fn config(text: &[u8]) {
 }
 
 fn settings(text: &[u8]) {
+    let Ok(wire) = WorkflowSettings::decode(text) else { return };
+    let written = json::to_vec(&wire);
+    let again = WorkflowSettings::decode(&written).expect("it was decoded before");
+    let spans = [
+        wire.binary_fetch_timeout,
+        wire.request_timeout,
+        wire.gateway_request_timeout,
+        wire.execution_timeout,
+        wire.workflow_grace_period,
+    ];
+    assert!(!spans.into_iter().all(is_exact) || json::to_vec(&again) == written);
+
     let Ok(settings) = Settings::decode(text) else { return };
     assert!(!settings.gateways.is_empty());
     assert!(settings.max_binary_bytes > 0 && !settings.request_timeout.is_zero());
+    assert!(Settings::decode(&written).is_ok_and(|again| again.gateways == settings.gateways));
 }
 
 fn tree(text: &[u8]) {
@@ -105,9 +120,12 @@ fn tree(text: &[u8]) {
 fn duration(text: &str) {
     let Ok(duration) = text.parse::<GoDuration>() else { return };
     let again = duration.to_string().parse::<GoDuration>();
-    // Go computes fractions in floating point; below 2^53 ns nothing is lost.
-    let is_exact = duration.nanos.unsigned_abs() < 1 << 53;
-    assert!(again.is_ok_and(|again| !is_exact || again == duration));
+    assert!(again.is_ok_and(|again| !is_exact(duration) || again == duration));
+}
+
+/// Go computes fractions in floating point; below 2^53 ns nothing is lost.
+fn is_exact(duration: GoDuration) -> bool {
+    duration.nanos.unsigned_abs() < 1 << 53
 }
 
 fn time(text: &str) {
@@ -121,10 +139,16 @@ fn time(text: &str) {
 
 fn number(text: &str) {
     let Ok(decimal) = text.parse::<Decimal>() else { return };
-    let written = decimal.to_text().expect("it has a coefficient");
+    // An exponent may ask for more digits than are written.
+    let Ok(written) = decimal.to_text() else { return };
     assert!(written.len() < 8192);
+    match written.parse::<Decimal>() {
+        Ok(again) => assert_eq!(again.to_text(), Ok(written)),
+        // Or for more than are read.
+        Err(_) => assert!(written.bytes().filter(u8::is_ascii_digit).count() > 38),
+    }
 }
 
 const GATEWAY: &str = "gateway";
 
-const BOUND: Bound = Bound { times: 64, plus: 16 * 1024 };
+const BOUND: Bound = Bound { times: 4 * json::EXPANSION, plus: 32 * 1024 };
