@@ -10,7 +10,10 @@
 #[expect(dead_code, unreachable_pub, reason = "the stub serves several files of tests")]
 mod stub;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Debug,
+    time::{Duration, SystemTime},
+};
 
 use attestation::{Check, Outcome, TrustRoot};
 use axum::{
@@ -20,7 +23,7 @@ use axum::{
 use host_bridge::{
     client::{
         Address, AnswerError, Asked, Challenged, Client, ConfigMismatch, ExecuteError,
-        KeysCheckError, KeysError, RequestError, Step, Trust,
+        KeysCheckError, KeysError, RequestError, Step, Trust, VerifiedAnswer,
     },
     enclave::{CheckError, Images},
 };
@@ -30,7 +33,7 @@ use protocol::{
     clock::Clock as _,
     config::EnclaveConfig,
     ids::RequestId,
-    json,
+    json, limits,
 };
 use stub::{CONFIG, Running, Stub, TestClock, config_toml, enclave_config, image, member, request};
 use tokio_util::sync::CancellationToken;
@@ -267,6 +270,11 @@ async fn each_step_of_an_answer_can_fail() {
     let now = clock.now();
     assert_eq!(failed(&good, now), None);
     assert_eq!(step_of(&trust(&stub), b"{", now), Some(Step::Json));
+    let mut long = json::to_vec(&good);
+    long.resize(limits::ENCLAVE_ANSWER_BYTES, b' ');
+    assert_eq!(step_of(&trust(&stub), &long, now), None);
+    long.push(b' ');
+    assert_eq!(step_of(&trust(&stub), &long, now), Some(Step::Json));
 
     let other = stub.executed(&request(8));
     assert_eq!(failed(&other, now), Some(Step::RequestHash));
@@ -295,6 +303,35 @@ async fn each_step_of_an_answer_can_fail() {
         assert_eq!(outcome(step), Outcome::Failed);
         assert_eq!(outcome(Step::Document(Check::Signature)), Outcome::NotReached);
     }
+}
+
+/// What an answer says that its document covers.
+fn vouched(answer: &VerifiedAnswer) -> impl PartialEq + Debug + use<> {
+    let hashes = (answer.request_hash(), answer.config_hash());
+    let enclave = (answer.module_id().to_owned(), answer.pcrs().clone(), answer.attested_at());
+    let events = json::to_vec(&answer.attested_events().to_vec());
+    (answer.output().to_vec(), hashes, enclave, answer.statement().cloned(), events)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bit_changed_anywhere_is_refused_or_changes_nothing_that_is_vouched_for() {
+    let clock = TestClock::start();
+    let stub = Stub::start(clock);
+    stub.state().config = Some(enclave_config());
+    let body = json::to_vec(&stub.executed(&request(7)));
+    let (trust, asked) = (trust(&stub), request(7));
+    let verify = |body: &[u8]| trust.answer(body, &Asked::of(&asked), clock.now()).result;
+    let good = vouched(&verify(&body).unwrap());
+    let mut refused = 0;
+    for index in 0..body.len() {
+        let mut changed = body.clone();
+        changed[index] ^= 1 << (index % 7);
+        match verify(&changed) {
+            Ok(answer) => assert_eq!(vouched(&answer), good, "byte {index}"),
+            Err(_refusal) => refused += 1,
+        }
+    }
+    assert!(refused > body.len() * 9 / 10, "{refused} of {}", body.len());
 }
 
 #[tokio::test(start_paused = true)]

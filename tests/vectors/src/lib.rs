@@ -10,12 +10,12 @@
 //! - what the reference answers, we answer;
 //! - what the reference refuses, we refuse;
 //! - what the reference accepts may be refused only with an error that `deviations.toml` lists for
-//!   that file and kind of question, and what it refuses may be accepted only for a weakness that
-//!   `deviations.toml` lists.
+//!   that file, and what it refuses may be accepted only for a weakness that `deviations.toml` lists for
+//!   that file and kind of question.
 //!
-//! A file, a kind of question or a member that is not known is a failure, never a skip; so is a rule
-//! that no case of the committed files uses. Which crate asks which questions is in [`FILES`]; the test
-//! of this crate holds that table to the files and to the sources of those crates.
+//! Rules are for every folder, so one may be there that no committed case uses. A file, a kind of question
+//! or a member of a case that is not known is a failure, never a skip. Which crate asks which questions is
+//! in [`FILES`]; the test of this crate holds that table to the files and to the sources of those crates.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,

@@ -14,6 +14,7 @@ use protocol::{
     compute::ComputeRequest,
     ids::{ConfigHash, RequestHash},
     json::{self, DecodeError},
+    limits,
 };
 
 use super::{Challenged, ConfigMismatch, Trust};
@@ -112,6 +113,9 @@ impl VerifiedAnswer {
 /// Why an answer is not believed: the first [`Step`] that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
+    /// It is longer than what an enclave answers.
+    #[error("the answer is longer than {} bytes", limits::ENCLAVE_ANSWER_BYTES)]
+    TooLong,
     /// It is not the JSON of an answer.
     #[error("the answer is not the JSON of one")]
     Json(#[source] DecodeError),
@@ -144,7 +148,7 @@ pub enum AnswerError {
 /// One step of the verification of an answer, in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// It is the JSON of an answer.
+    /// It is the JSON of an answer, and no longer than one.
     Json,
     /// Its request hash is that of the request.
     RequestHash,
@@ -190,6 +194,9 @@ impl Trust {
         now: SystemTime,
     ) -> Result<VerifiedAnswer, AnswerError> {
         let Asked { request, challenged, .. } = asked;
+        if body.len() > limits::ENCLAVE_ANSWER_BYTES {
+            return Err(AnswerError::TooLong);
+        }
         let answer: ExecuteResponse = json::from_slice(body).map_err(AnswerError::Json)?;
         let request_hash = request.hash();
         if answer.request_hash != request_hash {
@@ -281,7 +288,7 @@ impl AnswerError {
     #[must_use]
     pub const fn step(&self) -> Step {
         match self {
-            Self::Json(_) => Step::Json,
+            Self::TooLong | Self::Json(_) => Step::Json,
             Self::RequestHash => Step::RequestHash,
             Self::RequestId => Step::RequestId,
             Self::ApplicationRequestId => Step::ApplicationRequestId,

@@ -322,6 +322,20 @@ async fn a_quorum_for_another_execution_opens_nothing() {
     assert_eq!(denied(&world, |p| p.owner = "alice".to_owned()).await, E::OwnerForm.into());
 }
 
+#[tokio::test]
+async fn params_that_break_their_own_rules_are_refused_last() {
+    let world = World::new();
+    let refusal = denied(&world, |params| params.enclave_public_key.clear()).await;
+    assert!(matches!(refusal, Denied::Params(HashResultError::Secrets(_))), "{refusal:?}");
+    let unsigned = denied(&world, |params| {
+        params.enclave_public_key.clear();
+        params.signed_compute_requests = None;
+    });
+    assert_eq!(unsigned.await, of_quorum(ForwardedError::Missing));
+    let served = capability(&world, |params| params.execution_id.clear()).await;
+    assert!(matches!(served, Err(ServeError::Denied(Denied::Params(_)))), "{served:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_who_is_not_authorized() {
     let world = World::new();
