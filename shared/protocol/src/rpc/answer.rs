@@ -68,7 +68,9 @@ impl fmt::Display for ExcerptOfBody {
 
 /// Reads what a gateway answered: its result, if it sent one.
 ///
-/// An error counts before the status, the status before what else came.
+/// An error counts before the status, the status before what else came. The id is not compared (W-46):
+/// it is the answer to the one request of its exchange, and a result is believed for its signers, who
+/// signed the params that were sent.
 ///
 /// # Errors
 ///
