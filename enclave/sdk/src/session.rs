@@ -110,7 +110,7 @@ impl Session {
             self.exchange("awaitCapabilities", imports::await_capabilities, &request)?;
         let CapabilityResponse { response } = answers.responses.remove(&id).unwrap_or_default();
         match response {
-            Some(CapabilityOutcome::Payload(payload)) => Ok(messages::unpack(&payload)?),
+            Some(CapabilityOutcome::Payload(payload)) => Ok(messages::unpack_own(&payload)?),
             Some(CapabilityOutcome::Error(text)) => Err(CapabilityError::from_wire(&text).into()),
             None => Err(CapabilityError::from_wire("answer is empty").into()),
         }

@@ -63,7 +63,7 @@ impl<'s> Setup<'s> {
         handler: impl Fn(&Runtime<'_>, P) -> Result<V, WorkflowError> + 'static,
     ) -> Registration<'_, P> {
         let run = move |runtime: &Runtime<'_>, payload: &Any| {
-            handler(runtime, messages::unpack(payload)?)?.to_value()
+            handler(runtime, messages::unpack_own(payload)?)?.to_value()
         };
         self.register(trigger.subscription, Box::new(run))
     }

@@ -34,6 +34,7 @@ use crate::{
     events::{Events, With},
     http_action::Action,
     ledger::Effects,
+    turn,
 };
 
 pub use crate::{
@@ -178,8 +179,7 @@ impl Local {
     }
 
     async fn agree(&self, payload: &Any) -> CapabilityResponse {
-        let is_long = payload.value.len() > LONG_INPUTS_BYTES;
-        let _turn = if is_long { Some(LONG_INPUTS.lock().await) } else { None };
+        let _turn = turn::of_message(payload.value.len()).await;
         let consensus::Agreed { response, misfit } = consensus::simple(payload);
         if let Some(consensus::Misfit { aggregation, value }) = misfit {
             let details = With::default().text("aggregation", aggregation).text("value", value);
@@ -189,11 +189,6 @@ impl Local {
         response
     }
 }
-
-/// Inputs of agreements that are longer, in bytes, are read one after the other in all of the enclave: no
-/// run's claim has the memory for what they become, up to 28 MiB of 5.
-const LONG_INPUTS_BYTES: usize = 64 * 1024;
-static LONG_INPUTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Whether this call is one of so many.
 fn is_within(calls: &AtomicU32, limit: u32) -> bool {

@@ -17,15 +17,18 @@
 //! the reference's enclave would have none here. Such a [`Misfit`] is reported instead, so that its
 //! author hears of it before a DON refuses it.
 
-use protocol::messages::{
-    self,
-    consensus::{
-        AggregationType, ConsensusDescriptor, Descriptor, FieldsMap, Observation,
-        SimpleConsensusInputs,
+use protocol::{
+    messages::{
+        self, DecodeMessageError,
+        consensus::{
+            AggregationType, ConsensusDescriptor, Descriptor, FieldsMap, Observation,
+            SimpleConsensusInputs,
+        },
+        sdk::{CapabilityOutcome, CapabilityResponse},
+        values::{Kind, Value},
+        well_known::Any,
     },
-    sdk::{CapabilityOutcome, CapabilityResponse},
-    values::{Kind, Value},
-    well_known::Any,
+    proto::WireError,
 };
 
 /// An answer, and whether a DON would have refused it.
@@ -51,6 +54,9 @@ pub(crate) enum ConsensusError {
     /// The payload is not the inputs of this method.
     #[error("consensus.Simple: unmarshalling inputs: the payload is not SimpleConsensusInputs")]
     Inputs,
+    /// They would take too much memory.
+    #[error("consensus.Simple: unmarshalling inputs: {}", WireError::Expansion)]
+    Dense,
     /// The workflow failed to observe, and named no default.
     #[error("consensus.Simple: observation error: {0}")]
     Observation(String),
@@ -69,10 +75,13 @@ pub(crate) fn simple(payload: &Any) -> Agreed {
 }
 
 fn agree(payload: &Any) -> Result<(Value, Option<Misfit>), ConsensusError> {
-    let inputs: Result<SimpleConsensusInputs, _> = messages::unpack(payload);
-    let Ok(SimpleConsensusInputs { descriptors, default, observation }) = inputs else {
-        return Err(ConsensusError::Inputs);
-    };
+    let inputs = messages::unpack(payload).map_err(|error| match error {
+        DecodeMessageError::Malformed { source: WireError::Expansion, .. } => ConsensusError::Dense,
+        DecodeMessageError::Malformed { .. } | DecodeMessageError::OtherType { .. } => {
+            ConsensusError::Inputs
+        }
+    })?;
+    let SimpleConsensusInputs { descriptors, default, observation } = inputs;
     let value = match observation {
         Some(Observation::Value(value)) => value,
         // The Go SDK always sends a default, without a member where the workflow has none. Taking
@@ -320,13 +329,13 @@ mod tests {
 
     #[test]
     fn inputs_that_would_take_the_memory_of_others_are_refused() {
-        // Maps with one empty entry each, 896 bytes of six.
+        // Maps with one empty entry each, 840 bytes of six.
         let list = [0x12, 4, 0x22, 2, 0x0a, 0].repeat(800_000);
         let value = [&[0x2a][..], &varint(list.len()), &list].concat();
         let inputs = [&[0x0a][..], &varint(value.len()), &value].concat();
         let dense = Any { value: inputs, ..messages::pack(&SimpleConsensusInputs::default()) };
         let text = outcome(simple(&dense).response).unwrap_err();
-        assert!(text.ends_with("the payload is not SimpleConsensusInputs"), "{text}");
+        assert!(text.ends_with("take far more memory than it does"), "{text}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ mod remote;
 mod rooms;
 mod serve;
 mod settings;
+mod turn;
 mod workflow;
 
 pub use boot::{Config, ConfigError, LimitSet, RunError, Setup, run, run_app};

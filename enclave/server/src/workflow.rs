@@ -37,6 +37,7 @@ use crate::{
     execution::{Execution, ExecutionError},
     remote::{Relay, Remote},
     settings::{Active, InjectError, SettingsStore},
+    turn,
 };
 
 /// Runs workflows.
@@ -236,7 +237,9 @@ impl Prepared {
         let request = Request::new(execution.execute, message.workflow_id.as_str());
         let ended = tools.engine.run(&module, request, services, &limits, &abandoned).await;
         report(&metered, &ended.metering);
-        response(&ended.result?.encoded).ok_or(WorkflowError::Response)
+        let result = ended.result?.encoded;
+        let _turn = turn::of_message(result.len()).await;
+        response(&result).ok_or(WorkflowError::Response)
     }
 }
 

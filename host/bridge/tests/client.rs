@@ -314,7 +314,7 @@ fn vouched(answer: &VerifiedAnswer) -> impl PartialEq + Debug + use<> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bit_changed_anywhere_is_refused_or_changes_nothing_that_is_vouched_for() {
+async fn one_bit_changed_in_any_byte_is_refused_or_changes_nothing_that_is_vouched_for() {
     let clock = TestClock::start();
     let stub = Stub::start(clock);
     stub.state().config = Some(enclave_config());

@@ -88,8 +88,8 @@ pub const GLOBAL_RATE: (u32, u32) = (50, 10);
 pub const NODE_ERROR_SAMPLES: usize = 5;
 
 /// A handshake between gateway and relay node, each of its steps at the node, and each frame that the node
-/// sends: both stand in data centres, and who takes longer is dialled again. The reference's gateway allows
-/// itself one second for each, which a busy machine may need.
+/// sends: both stand in data centres, and who takes longer is dialled again. The reference's gateway gives
+/// one second to each; a busy machine may need more.
 pub const NODE_LINK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How far the clocks of gateway and relay node may be apart before the node says so in its log: the
@@ -202,8 +202,8 @@ pub const BATCH_WINDOW: Duration = Duration::from_secs(20);
 /// five minutes, and one minute is left for the way (W-59).
 pub const BATCH_AGE: Duration = Duration::from_secs(4 * 60);
 
-/// A host's time for a request's headers, which is also that of a connection on which none come: the
-/// reference's. The reference keeps an idle connection for two minutes.
+/// A host's time for a request's headers: the reference's. A connection on which none come has it too, where
+/// the reference gives two minutes.
 pub const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A host's time for a request's body: the reference's. The largest takes half a megabyte a second.

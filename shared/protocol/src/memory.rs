@@ -1,18 +1,26 @@
 //! What lists and maps take: counted before they are built from bytes that somebody sent.
 //!
-//! Texts and byte strings are not counted: they are as long as what they are read from. The counts are
-//! those of std's collections at their worst, with what they leave free.
+//! Texts and byte strings are not counted: the shortest take eight bytes for three, the others what they are
+//! long. The counts are those of std's collections at their worst, with what they leave free.
 
 use std::mem::size_of;
 
-/// The bytes that the lists and maps read from an input may take: `times` its length, where it is short.
-///
-/// What asks for more than a few bytes for each of its own is dense by design or by intent. The former is
-/// short, so the latter gets no more than [`LONG_BYTES`] beyond four times its length.
-pub(crate) fn allowed_bytes(input_bytes: usize, times: usize) -> usize {
-    let short = input_bytes.saturating_mul(times);
-    let long = input_bytes.saturating_mul(4).saturating_add(LONG_BYTES);
-    short.min(long).saturating_add(FREE_BYTES)
+/// What the lists and maps that are read from an input may take, for each of its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// However short or long it is.
+    pub(crate) at_most: usize,
+    /// Beyond [`LONG_BYTES`].
+    pub(crate) if_long: usize,
+}
+
+impl Times {
+    /// The bytes in all.
+    pub(crate) fn allow(self, input_bytes: usize) -> usize {
+        let short = input_bytes.saturating_mul(self.at_most);
+        let long = input_bytes.saturating_mul(self.if_long).saturating_add(LONG_BYTES);
+        short.min(long).saturating_add(FREE_BYTES)
+    }
 }
 
 /// What one more element takes in a list that, when it is full, moves to one of twice its room. The first
@@ -32,8 +40,8 @@ pub(crate) const fn of_entry(value_bytes: usize, is_first: bool) -> usize {
 /// values of no fixed form may nest.
 const FREE_BYTES: usize = 16 * 1024;
 
-/// What a long input may ask for beyond four times its length: inputs within the limit that a DON has for
-/// agreements, 100,000 bytes, get all that the densest values there are can take.
+/// What a long input may ask for besides: inputs within the limit that a DON has for agreements, 100,000
+/// bytes, get all that the densest values there are can take.
 const LONG_BYTES: usize = 8 * 1024 * 1024;
 
 /// The links of a node.

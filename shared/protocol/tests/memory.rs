@@ -5,8 +5,15 @@ use peak_alloc::PeakAlloc;
 use protocol::{
     answer::ExecuteResponse,
     json::{self, Wire},
-    messages::{self, Message, consensus::SimpleConsensusInputs, sdk::AwaitCapabilitiesRequest},
-    messages::{sdk::AwaitCapabilitiesResponse, sdk::TriggerSubscriptionRequest, values},
+    messages::{
+        self, Message,
+        consensus::SimpleConsensusInputs,
+        sdk::{
+            AwaitCapabilitiesRequest, AwaitCapabilitiesResponse, Regions,
+            TriggerSubscriptionRequest,
+        },
+        values,
+    },
     proto,
     relay::{Bundle, CapabilityResult, SecretEntry},
 };
@@ -22,16 +29,16 @@ fn measured<T>(read: impl FnOnce() -> T) -> (T, usize) {
     (value, HEAP.peak_usage().saturating_sub(before))
 }
 
-/// Lists and maps as allowed, texts as long as what they are read from, and one value outside of lists.
-fn allowed_bytes(input_bytes: usize, times: usize) -> usize {
-    (times * input_bytes).min(4 * input_bytes + 8 * MIB) + input_bytes + 20 * 1024
+/// Lists and maps as allowed, texts of eight bytes for three, and one value outside of lists.
+fn allowed_bytes(input_bytes: usize, times: usize, if_long: usize) -> usize {
+    (times * input_bytes).min(if_long * input_bytes + 8 * MIB) + 3 * input_bytes + 20 * 1024
 }
 
 fn hold_message<M: Message + 'static>(element: &[u8]) {
-    for count in [1, 3, 50, 5_000, 200_000] {
+    for count in COUNTS {
         let bytes = element.repeat(count);
         let (read, got) = measured(|| messages::decode::<M>(&bytes).map_err(|_refused| ()));
-        let most = allowed_bytes(bytes.len(), proto::EXPANSION);
+        let most = allowed_bytes(bytes.len(), proto::EXPANSION, 4);
         let verdict = if read.is_ok() { "read" } else { "refused" };
         let name = M::NAME;
         assert!(got <= most, "{name}, {count} x {element:02x?}, {verdict}: {got} of {most} bytes");
@@ -40,11 +47,11 @@ fn hold_message<M: Message + 'static>(element: &[u8]) {
 }
 
 fn hold_json<T: Wire>(head: &str, element: &str, tail: &str) {
-    for count in [1, 3, 50, 5_000, 200_000] {
+    for count in COUNTS {
         let text = [head, &vec![element; count].join(","), tail].concat();
         let (read, got) =
             measured(|| json::from_slice::<T>(text.as_bytes()).map_err(|_refused| ()));
-        let most = allowed_bytes(text.len(), json::EXPANSION);
+        let most = allowed_bytes(text.len(), json::EXPANSION, 8);
         let verdict = if read.is_ok() { "read" } else { "refused" };
         assert!(got <= most, "{count} x {element}, {verdict}: {got} of {most} bytes");
         drop(read);
@@ -59,6 +66,7 @@ fn nothing_takes_more_than_is_counted() {
     hold_message::<values::List>(&[0x12, 2, 0x22, 0]);
     hold_message::<values::List>(&[0x12, 4, 0x22, 2, 0x0a, 0]);
     hold_message::<values::List>(&[0x12, 11, 0x22, 9, 0x0a, 7, 0x0a, 1, b'a', 0x12, 2, 0x30, 1]);
+    hold_message::<Regions>(&[0x0a, 1, b'a']);
     hold_message::<SimpleConsensusInputs>(&[0x0a, 0]);
     hold_message::<TriggerSubscriptionRequest>(&[0x0a, 0]);
     hold_message::<AwaitCapabilitiesRequest>(&[0x08, 1]);
@@ -76,5 +84,8 @@ fn nothing_takes_more_than_is_counted() {
         hold_json::<ExecuteResponse>(r#"{"metricEvents":["#, &event, "]}");
     }
 }
+
+/// Few, many, and one more than a list has room for that doubles.
+const COUNTS: [usize; 6] = [1, 3, 50, 5_000, 131_073, 200_000];
 
 const MIB: usize = 1024 * 1024;

@@ -31,6 +31,7 @@ use crate::{
     egress::{ConnectFault, Egress, EgressError, Holder},
     events::{Events, With},
     ledger::Effects,
+    turn,
 };
 
 mod request;
@@ -109,7 +110,10 @@ impl Action<'_> {
     /// Sends a workflow's request and answers its call.
     pub(crate) async fn send(&self, payload: &Any) -> CapabilityResponse {
         let Self { egress, default_timeout, limits, .. } = self;
-        let answer = match HttpAction::check(payload, egress.policy(), *default_timeout, limits) {
+        let turn = turn::of_message(payload.value.len()).await;
+        let action = HttpAction::check(payload, egress.policy(), *default_timeout, limits);
+        drop(turn);
+        let answer = match action {
             Ok(action) => self.exchange(action).await,
             Err(answer) => answer,
         };

@@ -39,7 +39,7 @@ impl Outcome {
     ///
     /// [`OutcomeError`].
     pub(crate) fn decode(output: &[u8]) -> Result<Self, OutcomeError> {
-        let response: ConfidentialWorkflowResponse = messages::decode(output)?;
+        let response: ConfidentialWorkflowResponse = messages::decode_own(output)?;
         Self::of(response.sdk_execution_result.ok_or(OutcomeError::Empty)?)
     }
 

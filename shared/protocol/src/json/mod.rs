@@ -6,11 +6,11 @@
 //! The reader takes whatever a Go *encoder* of the type can emit and refuses what only Go's *decoder*
 //! tolerates, each with its own [`DecodeError`]; the table is in `json/read.rs`. It builds the typed
 //! value while it reads, and its lists and maps take at most [`EXPANSION`] bytes for each byte of text,
-//! and at most four and 8 MiB where the text is long.
+//! and at most eight and 8 MiB where the text is long.
 //!
 //! Nil and empty are told apart, because re-encoding must give the same bytes.
 
-use std::mem::size_of;
+use crate::memory::Times;
 
 #[macro_use]
 mod declare;
@@ -49,12 +49,6 @@ pub trait Wire: Sized {
     /// Whether a member that is left out when empty would be left out.
     fn is_empty(&self) -> bool {
         false
-    }
-
-    /// The memory that a value takes in a list or map, without what it points to, in bytes.
-    #[must_use]
-    fn cost() -> usize {
-        size_of::<Self>()
     }
 }
 
@@ -170,9 +164,12 @@ pub fn from_slice<T: Wire>(text: &[u8]) -> Result<T, DecodeError> {
     Ok(value)
 }
 
-/// How many bytes of memory a byte of text may ask for. The densest list of a fixed form that the Go
-/// encoder emits, of empty texts at three bytes each, takes sixteen.
-pub const EXPANSION: usize = 32;
+/// How many bytes of memory a byte of text may ask for. The densest that the Go encoder emits takes 136, a
+/// list of objects with one number each under an empty name; of a fixed form it is 24, a list of empty texts.
+pub const EXPANSION: usize = 160;
+
+/// Where the text is long, it is at most eight: events of a workflow take five or six.
+const TIMES: Times = Times { at_most: EXPANSION, if_long: 8 };
 
 /// How deep values may nest: the limit of the Go decoder. Nothing recurses that deep here, because
 /// what has no fixed form is skipped or kept as text.

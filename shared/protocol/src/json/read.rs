@@ -21,7 +21,7 @@
 //! | base64 with line breaks, or bits behind the last byte | [`DecodeError::Base64`] |
 //! | text that is not UTF-8, half a surrogate pair | [`DecodeError::NotUtf8`], [`DecodeError::Surrogate`] |
 //!
-//! Two bounds are ours alone, because what is read here must be: [`EXPANSION`], which no encoder
+//! Two bounds are ours alone, because what is read here must be: [`super::EXPANSION`], which no encoder
 //! reaches, and [`super::TREE_DEPTH`] for values of no fixed form, which no peer comes near.
 //! `tests/vectors/deviations.toml` repeats the refusals with their reasons, file by file.
 
@@ -32,8 +32,7 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::{DEPTH, DecodeError, EXPANSION, Wire, declare::Names, scan};
-use crate::memory;
+use super::{DEPTH, DecodeError, TIMES, Wire, declare::Names, scan};
 
 /// The state of one reading: what was refused, in which member, and how much memory is left.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ pub enum Refusal {
 
 impl Context {
     pub(crate) fn new(text_bytes: usize) -> Self {
-        let left = memory::allowed_bytes(text_bytes, EXPANSION);
+        let left = TIMES.allow(text_bytes);
         Self { refusal: Cell::default(), member: Cell::default(), left_bytes: Cell::new(left) }
     }
 

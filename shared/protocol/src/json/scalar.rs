@@ -151,7 +151,7 @@ impl<'de, T: Wire> Visitor<'de> for ListVisitor<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
         let mut list = Vec::new();
-        let seed = |is_first| Seed::charging(self.0, memory::of_element(T::cost(), is_first));
+        let seed = |is_first| Seed::charging(self.0, memory::of_element(size_of::<T>(), is_first));
         while let Some(item) = items.next_element_seed(seed(list.is_empty()))? {
             list.push(item);
         }
@@ -234,7 +234,7 @@ impl<'de, T: Wire> Visitor<'de> for MapVisitor<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BTreeMap<String, T>, A::Error> {
         let mut map = BTreeMap::new();
         while let Some(name) = members.next_key_seed(Seed::<String>::new(self.0))? {
-            let cost = memory::of_entry(T::cost(), map.is_empty());
+            let cost = memory::of_entry(size_of::<T>(), map.is_empty());
             let value = members.next_value_seed(Seed::<T>::charging(self.0, cost))?;
             if map.insert(name, value).is_some() {
                 return Err(self.0.refuse(Refusal::Duplicate));

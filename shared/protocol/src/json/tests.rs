@@ -134,16 +134,16 @@ fn values_of_no_fixed_form_stop_at_their_own_depth() {
 #[test]
 fn a_short_text_cannot_ask_for_much_memory() {
     let list =
-        |item: &str| format!("{{\"responses\":[{}{item}]}}", format!("{item},").repeat(5000));
+        |item: &str| format!("{{\"responses\":[{}{item}]}}", format!("{item},").repeat(50_000));
     type Results = Bundle<CapabilityResult>;
     assert_eq!(refused::<Results>(&list("{}")), DecodeError::Expansion);
     // The memory is asked for before the element is read.
-    let last = format!("{{\"responses\":[{}!", "{},".repeat(5000));
+    let last = format!("{{\"responses\":[{}!", "{},".repeat(50_000));
     assert_eq!(refused::<Results>(&last), DecodeError::Expansion);
     // What the encoder writes for the smallest elements is taken.
     let written = r#"{"result":{},"signature":{"signer":null,"signature":null}}"#;
     assert_eq!(rewritten::<Results>(&list(written)), list(written));
-    let names = format!("{{\"encrypted_shares\":[{}\"\"]}}", "\"\",".repeat(5000));
+    let names = format!("{{\"encrypted_shares\":[{}\"\"]}}", "\"\",".repeat(50_000));
     assert!(from_slice::<SecretEntry>(names.as_bytes()).is_ok());
 }
 

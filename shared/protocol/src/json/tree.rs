@@ -186,7 +186,7 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
         let mut list = Vec::new();
-        let cost = |is_first| memory::of_element(Tree::cost(), is_first);
+        let cost = |is_first| memory::of_element(size_of::<Tree>(), is_first);
         while let Some(item) = items.next_element_seed(self.below(cost(list.is_empty()))?)? {
             list.push(item);
         }
@@ -199,7 +199,7 @@ impl<'de> Visitor<'de> for TreeVisitor<'_> {
             // First in a map, then in a list.
             let is_first = object.is_empty();
             let cost = memory::of_element(size_of::<(String, Tree)>(), is_first);
-            let cost = cost.saturating_add(memory::of_entry(Tree::cost(), is_first));
+            let cost = cost.saturating_add(memory::of_entry(size_of::<Tree>(), is_first));
             let value = members.next_value_seed(self.below(cost)?)?;
             if object.insert(name, value).is_some() {
                 return Err(self.context.refuse(Refusal::Duplicate));

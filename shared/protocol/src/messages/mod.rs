@@ -104,10 +104,26 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 /// [`DecodeMessageError::Malformed`] if the bytes are no such message, or have a known field in a wire
 /// type that it cannot have; the reference takes that as an unknown field, and nobody writes it.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeMessageError> {
-    let malformed = |source| DecodeMessageError::Malformed { name: M::NAME, source };
-    proto::check_struct(M::schema(), bytes).map_err(malformed)?;
-    // What is left to refuse are groups that nest deep.
-    M::decode(bytes).map_err(|_error| malformed(WireError::Malformed))
+    proto::check_struct(M::schema(), bytes).and_then(|()| checked(bytes)).map_err(malformed::<M>)
+}
+
+/// The same for a message of the reader's own, whose lists and maps may take [`proto::EXPANSION`] bytes
+/// for each byte of it however long it is: a workflow has its memory to itself, a caller asked for a result.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_own<M: Message>(bytes: &[u8]) -> Result<M, DecodeMessageError> {
+    proto::check_own(M::schema(), bytes).and_then(|()| checked(bytes)).map_err(malformed::<M>)
+}
+
+/// What is left to refuse are groups that nest deep.
+fn checked<M: Message>(bytes: &[u8]) -> Result<M, WireError> {
+    M::decode(bytes).map_err(|_error| WireError::Malformed)
+}
+
+fn malformed<M: Message>(source: WireError) -> DecodeMessageError {
+    DecodeMessageError::Malformed { name: M::NAME, source }
 }
 
 /// Wraps a message in an `Any` under its type URL.
@@ -129,15 +145,28 @@ pub fn unpack<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
     decode(&any.value)
 }
 
+/// The same for a message of the reader's own; see [`decode_own`].
+///
+/// # Errors
+///
+/// As [`unpack`].
+pub fn unpack_own<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
+    if !names(any, M::NAME) {
+        return Err(DecodeMessageError::OtherType { want: M::NAME });
+    }
+    decode_own(&any.value)
+}
+
 /// Decodes a message without unknown fields of any level, a known field in a foreign wire type among them.
 ///
 /// # Errors
 ///
-/// [`WireError`], as the reference's decoder has it, and for what would take too much memory.
+/// [`WireError`], as the reference's decoder has it, and for what nests deeper than
+/// [`proto::STRUCT_DEPTH`] or would take too much memory.
 pub fn decode_known<M: Message>(bytes: &[u8]) -> Result<M, WireError> {
     let known = proto::canonical_known(M::schema(), bytes)?;
     proto::check_struct(M::schema(), &known)?;
-    M::decode(known.as_slice()).map_err(|_error| WireError::Malformed)
+    checked(&known)
 }
 
 /// The name of the message in an `Any`; none if the text is no such name.

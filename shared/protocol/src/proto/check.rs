@@ -1,10 +1,10 @@
 //! Whether bytes are a message: one walk in the order of the bytes, before anything is built.
 
 use super::{
-    DEPTH, EXPANSION, Field, Kind, Label, STRUCT_DEPTH, Schema, WireError,
+    DEPTH, EXPANSION, Field, Kind, Label, STRUCT_DEPTH, Schema, TIMES, WireError,
     read::{self, Raw},
 };
-use crate::memory;
+use crate::memory::{self, Times};
 
 /// Reads a whole message and everything inside it, also what later fields replace. Takes no memory.
 ///
@@ -23,7 +23,16 @@ pub fn check(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
 ///
 /// The first [`WireError`] met, reading from the start.
 pub fn check_struct(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
-    let left_bytes = Some(memory::allowed_bytes(message.len(), EXPANSION));
+    check_within(TIMES, schema, message)
+}
+
+/// The same for a message that may take [`EXPANSION`] times its length, however long it is.
+pub(crate) fn check_own(schema: &Schema, message: &[u8]) -> Result<(), WireError> {
+    check_within(Times { if_long: EXPANSION, ..TIMES }, schema, message)
+}
+
+fn check_within(times: Times, schema: &Schema, message: &[u8]) -> Result<(), WireError> {
+    let left_bytes = Some(times.allow(message.len()));
     Walk { left_bytes, depth_limit: STRUCT_DEPTH }.message(schema, message, 0)
 }
 
@@ -39,8 +48,7 @@ impl Walk {
         let mut rest = message;
         let mut seen = 0_u64;
         while let Some(entry) = read::entry(&mut rest)? {
-            let mut fields = (0..).zip(schema.fields);
-            if let Some((index, field)) = fields.find(|(_, field)| field.number == entry.number) {
+            if let Some((index, field)) = schema.position(entry.number) {
                 // None of a field that has no bit: each of its values counts as its first.
                 let bit = 1_u64.checked_shl(index).unwrap_or_default();
                 self.charge(cost(field, entry.value, seen & bit == 0))?;

@@ -5,6 +5,8 @@
 //! fields last and as they came. Two messages mean the same exactly if these bytes are equal, so
 //! they are what replies are grouped by. Time and memory grow with the input alone, whatever it is.
 
+use crate::memory::Times;
+
 mod back;
 mod canonical;
 mod check;
@@ -13,6 +15,7 @@ mod schema;
 
 pub(crate) use canonical::reordered;
 pub use canonical::{canonical, canonical_known, canonical_without};
+pub(crate) use check::check_own;
 pub use check::{check, check_struct};
 pub use read::WireError;
 pub use schema::{Field, Kind, Label, Schema};
@@ -26,9 +29,11 @@ pub const DEPTH: usize = 200;
 pub const STRUCT_DEPTH: usize = 100;
 
 /// How many bytes of memory a byte of a message may ask for where it becomes a struct, for the elements of
-/// lists and maps. The densest that workflows have reason to send, nulls and maps of one number each, take
-/// 84. Where the message is long, it is at most four, and 8 MiB.
+/// lists and maps. The densest that workflows have reason to send takes 65, a list of maps of one number each.
 pub const EXPANSION: usize = 128;
+
+/// Where the message is long and not the reader's own, it is at most four.
+const TIMES: Times = Times { at_most: EXPANSION, if_long: 4 };
 
 #[cfg(test)]
 mod tests;

@@ -77,7 +77,12 @@ impl Schema {
     /// The field with this number.
     #[must_use]
     pub fn field(&self, number: u32) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.number == number)
+        self.position(number).map(|(_index, field)| field)
+    }
+
+    /// The same with its place among the fields.
+    pub(super) fn position(&self, number: u32) -> Option<(u32, &'static Field)> {
+        (0..).zip(self.fields).find(|(_index, field)| field.number == number)
     }
 
     /// Whether the derived encoder writes a message of this type otherwise than the deterministic

@@ -30,7 +30,7 @@ pub struct Hasher<P> {
     params: PhantomData<P>,
 }
 
-/// How params and results are hashed. Out of reach from outside, so that a hash is of valid params.
+/// How params and results are hashed. [`Params::hasher`] is the way to it: it validates the params first.
 pub trait Hashed: Wire + Clone {
     /// What a node answers.
     type Result: Wire + Clone + Default + Ord;
