@@ -3,7 +3,7 @@
 //! Holds: what is decoded is written, decoded again, and written as the same; so is what
 //! its attestation binds.
 //!
-//! Memory: 128 times, four times `json::EXPANSION`: that much for what is read, for what is read again, and
+//! Memory: four times `json::EXPANSION`: that much for what is read, for what is read again, and
 //! for the text of each, which is about as long as they are large.
 
 #![no_main]

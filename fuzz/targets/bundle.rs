@@ -5,7 +5,7 @@
 //! in a report's signatures alone, and of several such results the one with most signers is; a
 //! failure is told in a text of bounded length; a report's canonical form is its own canonical form.
 //!
-//! Memory: 128 times, four times `json::EXPANSION`: that much for what is read, for what is read again, and
+//! Memory: four times `json::EXPANSION`: that much for what is read, for what is read again, and
 //! for the text of each, which is about as long as they are large. A report takes less.
 
 #![no_main]

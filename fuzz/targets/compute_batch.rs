@@ -5,7 +5,7 @@
 //! if all of it is, members signed all of it, and F + 1 of them did; a relay node that is handed the
 //! batch agrees, and needs no more than that the strangers are left out.
 //!
-//! Memory: 128 times, four times `json::EXPANSION`: that much for what is read, for what is read again, and
+//! Memory: four times `json::EXPANSION`: that much for what is read, for what is read again, and
 //! for the text of each. A batch that is put together has few requests, for which the constant is.
 
 #![no_main]

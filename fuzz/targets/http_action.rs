@@ -3,7 +3,7 @@
 //! Holds: a request that may leave goes to a public name over HTTPS, with a body within the limit;
 //! what a workflow is answered instead is short, and repeats nothing of path, query, headers or body.
 //!
-//! Memory: 160 times, `proto::EXPANSION` and a quarter of it: that much for the request as a struct, and no
+//! Memory: `proto::EXPANSION` and a quarter of it: that much for the request as a struct, and no
 //! more than thirty-two copies of its texts, on their way to what is sent.
 
 #![no_main]

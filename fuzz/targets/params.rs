@@ -3,7 +3,7 @@
 //! Holds: what is decoded is written, decoded again, and written as the same; the bytes that an attestation
 //! covers are the same then, and hold no attestation; only valid params can be hashed.
 //!
-//! Memory: 192 times, six times `json::EXPANSION`: that much for what is read, for what is read again with an
+//! Memory: six times `json::EXPANSION`: that much for what is read, for what is read again with an
 //! attestation and without, and for the text of each, which is about as long as they are large.
 
 #![no_main]

@@ -3,7 +3,7 @@
 //! Holds: the canonical form is its own canonical form, with unknown fields or without; what a struct
 //! is written as is the canonical form, without unknown fields, of what it was read from.
 //!
-//! Memory: 288 times: `proto::EXPANSION`, which is 128, for the struct that is read and for the one that is
+//! Memory: `proto::EXPANSION` for the struct that is read and for the one that is
 //! read again, and 32 for each canonical form, of which one is made at a time.
 
 #![no_main]

@@ -2,7 +2,7 @@
 //!
 //! Holds: what is decoded is written, decoded again, and is the same; so is its digest.
 //!
-//! Memory: 96 times, three times `json::EXPANSION`: that much for the tree of a digest, of which there is one
+//! Memory: three times `json::EXPANSION`: that much for the tree of a digest, of which there is one
 //! at a time; the rest is for copies of the text and for its escapes.
 
 #![no_main]

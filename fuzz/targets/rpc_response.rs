@@ -3,7 +3,7 @@
 //! Holds: an answer is a result, or an error whose text is no longer than what came and a few words;
 //! what is decoded is written, decoded again, and is the same.
 //!
-//! Memory: 96 times, three times `json::EXPANSION`: that much for the tree of a digest, of which there is one
+//! Memory: three times `json::EXPANSION`: that much for the tree of a digest, of which there is one
 //! at a time; the rest is for copies of the text and for its escapes.
 
 #![no_main]

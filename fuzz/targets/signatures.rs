@@ -4,7 +4,7 @@
 //! did not sign; an address that is recovered verifies this digest and no other; an answer that verifies
 //! has F + 1 signatures, and verifies once encoded again.
 //!
-//! Memory: 288 times: `proto::EXPANSION`, which is 128, for the answer that is read and for the one that is
+//! Memory: `proto::EXPANSION` for the answer that is read and for the one that is
 //! read again, and 32 for the canonical form that comes before each.
 
 #![no_main]

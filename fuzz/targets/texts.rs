@@ -4,7 +4,7 @@
 //! Holds: what is read is written and read back as the same, unless Go's own arithmetic loses something or
 //! a number is too long; an answer to a challenge is the answer of the member that made it.
 //!
-//! Memory: 128 times, four times `json::EXPANSION`: that much for what is read, for what is read again, and
+//! Memory: four times `json::EXPANSION`: that much for what is read, for what is read again, and
 //! for the text of each, which is about as long as they are large. The constant is for decimals of few
 //! bytes and the digits that they ask for.
 
