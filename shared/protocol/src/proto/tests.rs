@@ -252,6 +252,13 @@ fn a_short_message_cannot_ask_for_much_memory() {
     // As long as the inputs of an agreement may be in a DON.
     let nulls = List { fields: vec![Value::default(); 50_000] };
     assert_eq!(messages::decode(&messages::encode(&nulls)), Ok(nulls));
+    // Longer ones are for who has them to himself, and not without bounds either.
+    let long = messages::encode(&List { fields: vec![Value::default(); 200_000] });
+    let name = List::NAME;
+    let refused = DecodeMessageError::Malformed { name, source: WireError::Expansion };
+    assert_eq!(messages::decode::<List>(&long), Err(refused));
+    assert_eq!(messages::decode_own::<List>(&long).unwrap().fields.len(), 200_000);
+    assert!(messages::decode_own::<TriggerSubscriptionRequest>(&subscriptions).is_err());
     let map = BTreeMap::from([("a".to_owned(), Value::from(1_i64))]);
     let maps = List { fields: vec![Value::from(map); 100_000 / 13] };
     assert_eq!(messages::decode(&messages::encode(&maps)), Ok(maps));

@@ -137,10 +137,16 @@ fn names_from_a_peer_stay_in_their_line() {
     ] {
         assert!(of_type(type_url).ends_with(shown), "{}", of_type(type_url));
     }
-    let id = SecretIdentifier { key: "a\nb\u{2028}".to_owned(), namespace: "é\u{7f}".to_owned() };
-    let entry = SecretEntry { id, ..Default::default() };
-    let text = SecretsRequestParams::describe(&SecretsResult { secrets: Some(vec![entry]) });
+    let described = |namespace: &str, key: &str| {
+        let id = SecretIdentifier { key: key.to_owned(), namespace: namespace.to_owned() };
+        let secrets = Some(vec![SecretEntry { id, ..Default::default() }]);
+        SecretsRequestParams::describe(&SecretsResult { secrets })
+    };
+    let text = described("é\u{7f}", "a\nb\u{2028}");
     assert_eq!(text, "secrets=1[é\u{fffd}/a\u{fffd}b\u{fffd}:ct=empty,shares=0]");
+    let [whole, long] = [0, 1].map(|more| "x".repeat(limits::DIAGNOSTIC_FIELD_BYTES + more));
+    let text = described(&whole, &long);
+    assert_eq!(text, format!("secrets=1[{whole}/{whole}...truncated:ct=empty,shares=0]"));
 }
 
 #[test]
