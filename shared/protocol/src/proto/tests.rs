@@ -259,6 +259,9 @@ fn a_short_message_cannot_ask_for_much_memory() {
     assert_eq!(messages::decode::<List>(&long), Err(refused));
     assert_eq!(messages::decode_own::<List>(&long).unwrap().fields.len(), 200_000);
     assert!(messages::decode_own::<TriggerSubscriptionRequest>(&subscriptions).is_err());
+    let entry = |number: i64| (format!("{number:05}"), Value::from(number));
+    let map = Map { fields: (0..20_000).map(entry).collect() };
+    assert_eq!(messages::decode(&messages::encode(&map)), Ok(map));
     let map = BTreeMap::from([("a".to_owned(), Value::from(1_i64))]);
     let maps = List { fields: vec![Value::from(map); 100_000 / 13] };
     assert_eq!(messages::decode(&messages::encode(&maps)), Ok(maps));
