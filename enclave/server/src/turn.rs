@@ -1,6 +1,6 @@
 //! Long messages of workflows are read one after the other in all of the enclave.
 //!
-//! What they become while they are read is in no run's claim: a message of 5 MB up to 28 MiB, and as much
+//! What they become while they are read is in no run's claim: a message of 5 MB up to 28 MiB, and about as much
 //! again for an answer that is made of it.
 
 use tokio::sync::{Mutex, MutexGuard};

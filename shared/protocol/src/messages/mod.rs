@@ -139,10 +139,7 @@ pub fn pack<M: Message>(message: &M) -> Any {
 /// - [`DecodeMessageError::OtherType`] if the `Any` names another message.
 /// - [`DecodeMessageError::Malformed`] if its bytes are no such message.
 pub fn unpack<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
-    if !names(any, M::NAME) {
-        return Err(DecodeMessageError::OtherType { want: M::NAME });
-    }
-    decode(&any.value)
+    decode(value_of::<M>(any)?)
 }
 
 /// The same for a message of the reader's own; see [`decode_own`].
@@ -151,10 +148,15 @@ pub fn unpack<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
 ///
 /// As [`unpack`].
 pub fn unpack_own<M: Message>(any: &Any) -> Result<M, DecodeMessageError> {
-    if !names(any, M::NAME) {
-        return Err(DecodeMessageError::OtherType { want: M::NAME });
+    decode_own(value_of::<M>(any)?)
+}
+
+fn value_of<M: Message>(any: &Any) -> Result<&[u8], DecodeMessageError> {
+    if names(any, M::NAME) {
+        Ok(&any.value)
+    } else {
+        Err(DecodeMessageError::OtherType { want: M::NAME })
     }
-    decode_own(&any.value)
 }
 
 /// Decodes a message without unknown fields of any level, a known field in a foreign wire type among them.
@@ -174,8 +176,8 @@ pub fn decode_known<M: Message>(bytes: &[u8]) -> Result<M, WireError> {
 pub fn name(any: &Any) -> &str {
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
     let is_word = |word: &str| {
-        let mut letters = word.chars().map(|c| c.is_ascii_alphabetic() || c == '_');
-        letters.next() == Some(true) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if name.split('.').all(is_word) { name } else { "" }
 }
